@@ -1,0 +1,40 @@
+//! One document as a join semilattice: what merges, how, and in which bytes.
+//!
+//! In go a document, an edit and a stamp; out comes a *delta*, which is a document again. Joining deltas in any order, any
+//! number of times, with any subset of their leaves, ends in one state, because every rule of the join is a maximum.
+//!
+//! A document holds leaves under paths: registers (the greater stamp wins), counters (slots that only grow), rich text (yrs).
+//! Maps are not stored; they are the paths, plus a marker for a map that may be empty. A removal writes its tombstone with
+//! the stamp it observed, so a write the remover had not seen survives it.
+//!
+//! Invariants, as absences: no clock and no randomness (both are in the `Stamp` that a caller passes); no identifier (`_id`
+//! belongs to the caller); no history (what is kept is bounded by fields and writers, not by edits, but for rich text); no
+//! other room names a yrs type, and in here only `rich` does.
+//!
+//! Source: `docs/crdt.md` for the layout and the merge table; Almeida, Shoker and Baquero 2018 for delta-state CRDTs.
+
+mod change;
+mod counter;
+mod decode;
+mod document;
+mod edit;
+mod encode;
+mod error;
+mod fingerprint;
+mod leaf;
+mod node;
+mod path;
+mod register;
+mod rich;
+mod stamp;
+mod types;
+
+pub use document::Doc;
+pub use edit::{Op, delete, delete_fields, edit, insert, insert_initial, upsert_changed};
+pub use error::EditError;
+pub use rich::RichKind;
+pub use stamp::Stamp;
+pub use types::{Type, Types};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! Expressions as written to expressions that can be evaluated: names, parameters and aggregates are resolved.
+//!
+//! In goes an [`Expr`], out comes a [`Code`] without parameters, where what is constant is a constant.
+//!
+//! Invariants: no document is read; every parameter is looked up once and remembered (a subscription's identity is its text
+//! and the arguments it uses); an aggregate stands only where the caller collects aggregates.
+
+use value::{ErrorCode, Object, Value};
+
+use crate::aggregate::Call;
+use crate::ast::{Expr, Step};
+use crate::error::{DqlError, Span};
+use crate::evaluate::{Code, Environment};
+
+/// What the names in an expression mean.
+pub(crate) struct Binder<'a> {
+    args: &'a Object,
+    /// The arguments that were used.
+    pub used: Object,
+    scope: Scope,
+    /// The names of a projection, while ORDER BY is bound.
+    pub aliases: Vec<(String, Code)>,
+    /// The aggregates found so far, and the number of the slot of the first; `None` where there may be none.
+    pub calls: Option<(usize, Vec<Call>)>,
+}
+
+/// Where a field comes from.
+pub(crate) enum Scope {
+    /// A collection, by its alias or its own name.
+    Collection { name: String, alias: Option<String> },
+    /// Nowhere; the part of the statement, for the message.
+    Nothing(&'static str),
+}
+
+impl<'a> Binder<'a> {
+    pub fn new(args: &'a Object, scope: Scope) -> Binder<'a> {
+        Binder { args, used: Object::new(), scope, aliases: Vec::new(), calls: None }
+    }
+
+    /// Resolves an expression.
+    pub fn bind(&mut self, expr: &Expr) -> Result<Code, DqlError> {
+        let code = match expr {
+            Expr::Aggregate { span, .. } => return self.aggregate(expr, *span),
+            Expr::Array(items) => Code::Array(self.bind_all(items)?),
+            Expr::Between(operands, negation) => Code::Between(self.bind_each(operands)?, *negation),
+            Expr::Case { subject, branches, otherwise } => {
+                let subject = self.bind_boxed(subject.as_deref())?;
+                let bind_branch = |(when, then): &(Expr, Expr)| Ok((self.bind(when)?, self.bind(then)?));
+                let branches = branches.iter().map(bind_branch).collect::<Result<_, DqlError>>()?;
+                Code::Case { subject, branches, otherwise: self.bind_boxed(otherwise.as_deref())? }
+            }
+            Expr::Chain(first, rest) => {
+                let first = Box::new(self.bind(first)?);
+                let bind_operand = |(operator, operand): &(_, Expr)| Ok((*operator, self.bind(operand)?));
+                Code::Chain(first, rest.iter().map(bind_operand).collect::<Result<_, DqlError>>()?)
+            }
+            Expr::Function(function, arguments) => Code::Function(*function, self.bind_all(arguments)?),
+            Expr::In(operands, negation) => Code::In(self.bind_each(operands)?, *negation),
+            Expr::Is(operand, absence, negation) => Code::Is(Box::new(self.bind(operand)?), *absence, *negation),
+            Expr::Like { operands, escape, case, negation } => {
+                Code::Like { operands: self.bind_each(operands)?, escape: *escape, case: *case, negation: *negation }
+            }
+            Expr::Literal(value) => Code::Constant(Some(value.clone())),
+            Expr::Missing => Code::Constant(None),
+            Expr::Name(name, span) => return self.name(name, *span),
+            Expr::Negate(operand) => Code::Negate(Box::new(self.bind(operand)?)),
+            Expr::Not(operand) => Code::Not(Box::new(self.bind(operand)?)),
+            Expr::Object(fields) => {
+                let bind_field = |(name, expr): &(String, Expr)| Ok((name.clone(), self.bind(expr)?));
+                Code::Object(fields.iter().map(bind_field).collect::<Result<_, DqlError>>()?)
+            }
+            Expr::Parameter(name, span) => return self.parameter(name, *span),
+            Expr::Path(base, steps) => self.path(base, steps)?,
+        };
+        Ok(fold(code))
+    }
+
+    /// Resolves an expression that is optional.
+    pub fn bind_optional(&mut self, expr: Option<&Expr>) -> Result<Option<Code>, DqlError> {
+        expr.map(|expr| self.bind(expr)).transpose()
+    }
+
+    fn bind_boxed(&mut self, expr: Option<&Expr>) -> Result<Option<Box<Code>>, DqlError> {
+        Ok(self.bind_optional(expr)?.map(Box::new))
+    }
+
+    /// Resolves a list of expressions.
+    pub fn bind_all(&mut self, exprs: &[Expr]) -> Result<Vec<Code>, DqlError> {
+        exprs.iter().map(|expr| self.bind(expr)).collect()
+    }
+
+    fn bind_each<const N: usize>(&mut self, exprs: &[Expr; N]) -> Result<Box<[Code; N]>, DqlError> {
+        let mut codes = [const { Code::Document }; N];
+        for (code, expr) in codes.iter_mut().zip(exprs) {
+            *code = self.bind(expr)?;
+        }
+        Ok(Box::new(codes))
+    }
+
+    fn parameter(&mut self, name: &str, span: Span) -> Result<Code, DqlError> {
+        match self.args.get(name) {
+            Some(value) => {
+                self.used.insert(name.to_owned(), value.clone());
+                Ok(Code::Constant(Some(value.clone())))
+            }
+            None => {
+                let message = ["there is no argument for :", name].concat();
+                Err(DqlError::new(ErrorCode::QueryArgumentsInvalid, message, Some(span)))
+            }
+        }
+    }
+
+    fn aggregate(&mut self, expr: &Expr, span: Span) -> Result<Code, DqlError> {
+        let Expr::Aggregate { function, distinct, argument, .. } = expr else { return self.bind(expr) };
+        // While the argument is bound there is nowhere to put an aggregate, so one in another is an error.
+        let Some((first_slot, mut calls)) = self.calls.take() else {
+            return Err(DqlError::invalid("an aggregate cannot stand here", span));
+        };
+        let argument = self.bind_optional(argument.as_deref())?;
+        let call = Call { function: *function, distinct: *distinct, argument };
+        let index = calls.iter().position(|known| *known == call).unwrap_or_else(|| {
+            calls.push(call);
+            calls.len() - 1
+        });
+        self.calls = Some((first_slot, calls));
+        Ok(Code::Slot(first_slot + index))
+    }
+
+    fn name(&mut self, name: &str, span: Span) -> Result<Code, DqlError> {
+        if let Some((_, code)) = self.aliases.iter().find(|(alias, _)| alias == name) {
+            return Ok(code.clone());
+        }
+        match &self.scope {
+            Scope::Collection { alias: Some(alias), .. } if alias == name => Ok(Code::Document),
+            Scope::Collection { .. } => Ok(Code::Field(vec![name.to_owned()])),
+            Scope::Nothing(part) => {
+                let message = ["there is no document to take the field ", name, " from in ", part].concat();
+                Err(DqlError::invalid(&message, span))
+            }
+        }
+    }
+
+    fn path(&mut self, base: &Expr, steps: &[Step]) -> Result<Code, DqlError> {
+        let mut code = match base {
+            Expr::Name(name, _) if self.is_qualifier(name) => Code::Document,
+            _ => self.bind(base)?,
+        };
+        let mut members = Vec::new();
+        for step in steps {
+            let step = match step {
+                Step::Index(index) => self.bind(index)?,
+                Step::Name(name) => Code::Constant(Some(Value::from(name.as_str()))),
+            };
+            match (&mut code, &step) {
+                (Code::Field(path), Code::Constant(Some(Value::Str(name)))) if members.is_empty() => {
+                    path.push(name.clone())
+                }
+                (Code::Document, Code::Constant(Some(Value::Str(name)))) if members.is_empty() => {
+                    code = Code::Field(vec![name.clone()]);
+                }
+                _ => members.push(step),
+            }
+        }
+        Ok(if members.is_empty() { code } else { Code::Member(Box::new(code), members) })
+    }
+
+    /// Says whether a name in front of a point means the collection.
+    pub fn is_qualifier(&self, name: &str) -> bool {
+        let is_alias = self.aliases.iter().any(|(alias, _)| alias == name);
+        match &self.scope {
+            Scope::Collection { name: own, alias } => !is_alias && alias.as_ref().unwrap_or(own) == name,
+            Scope::Nothing(_) => false,
+        }
+    }
+}
+
+/// Evaluates what needs no document.
+fn fold(mut code: Code) -> Code {
+    if matches!(code, Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_)) {
+        return code;
+    }
+    // An array of constants with a missing one stays: IN tells missing from null.
+    let in_array = matches!(code, Code::Array(_));
+    let constant = code.parts_mut().iter().all(|part| match part {
+        Code::Constant(value) => value.is_some() || !in_array,
+        _ => false,
+    });
+    if constant { Code::Constant(code.value(Environment::default())) } else { code }
+}

@@ -1,0 +1,328 @@
+//! Bound expressions and their evaluation on one document.
+//!
+//! In goes a [`Code`] (an expression whose names, parameters and functions the planner has resolved) and an [`Environment`];
+//! out comes a value or nothing, which is MISSING. What cannot be computed - a wrong type, an overflow, a division by zero -
+//! is MISSING too, so evaluation has no errors.
+//!
+//! Invariants: no panic and no allocation beyond the result; no result text over `DOCUMENT_BYTES_MAX`; nothing is computed
+//! that is not finite. Source: reference 2.3.
+
+pub(crate) mod arithmetic;
+mod function;
+mod pattern;
+
+use std::borrow::Cow;
+
+use value::order;
+use value::{Object, Value};
+
+use crate::ast::{Absence, Case, Negation, Operator};
+use crate::function::Function;
+
+/// The result of an expression; `None` is MISSING.
+pub(crate) type Answer<'a> = Option<Cow<'a, Value>>;
+
+/// An expression ready to be evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Code {
+    Array(Vec<Code>),
+    Between(Box<[Code; 3]>, Negation),
+    Case {
+        subject: Option<Box<Code>>,
+        branches: Vec<(Code, Code)>,
+        otherwise: Option<Box<Code>>,
+    },
+    Chain(Box<Code>, Vec<(Operator, Code)>),
+    Constant(Option<Value>),
+    /// The whole document.
+    Document,
+    /// A field of the document by the names from its root.
+    Field(Vec<String>),
+    Function(Function, Vec<Code>),
+    In(Box<[Code; 2]>, Negation),
+    Is(Box<Code>, Absence, Negation),
+    Like {
+        operands: Box<[Code; 2]>,
+        escape: Option<char>,
+        case: Case,
+        negation: Negation,
+    },
+    /// What an index or a name, computed by the second, takes from the first.
+    Member(Box<Code>, Vec<Code>),
+    Negate(Box<Code>),
+    Not(Box<Code>),
+    Object(Vec<(String, Code)>),
+    /// A key or an aggregate of the group.
+    Slot(usize),
+}
+
+/// What an expression may look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Environment<'a> {
+    pub document: Option<&'a Object>,
+    /// The keys and then the aggregates of a group.
+    pub slots: &'a [Option<Value>],
+}
+
+impl Code {
+    /// Evaluates the expression.
+    pub fn evaluate<'a>(&'a self, environment: Environment<'a>) -> Answer<'a> {
+        match self {
+            Code::Array(items) => array(items, environment),
+            Code::Between(operands, negation) => between(operands, *negation, environment),
+            Code::Case { subject, branches, otherwise } => {
+                match case(subject.as_deref(), branches, environment).or(otherwise.as_deref()) {
+                    Some(chosen) => chosen.evaluate(environment),
+                    None => Some(Cow::Owned(Value::Null)),
+                }
+            }
+            Code::Chain(first, rest) => chain(first, rest, environment),
+            Code::Constant(value) => value.as_ref().map(Cow::Borrowed),
+            Code::Document => environment.document.map(|document| Cow::Owned(Value::Object(document.clone()))),
+            Code::Field(path) => field(environment.document?, path).map(Cow::Borrowed),
+            Code::Function(function, arguments) => function::call(*function, arguments, environment),
+            Code::In(operands, negation) => is_in(operands, *negation, environment),
+            Code::Is(operand, absence, negation) => {
+                let value = operand.evaluate(environment);
+                let is = match absence {
+                    Absence::Missing => value.is_none(),
+                    Absence::Null => matches!(value.as_deref(), Some(Value::Null)),
+                };
+                truth(is != (*negation == Negation::Negated))
+            }
+            Code::Like { operands, escape, case, negation } => {
+                let (text, pattern) = (operands[0].evaluate(environment)?, operands[1].evaluate(environment)?);
+                let like = pattern::matches(text.as_str()?, pattern.as_str()?, *escape, *case);
+                truth(like != (*negation == Negation::Negated))
+            }
+            Code::Member(base, steps) => member(base, steps, environment),
+            Code::Negate(operand) => arithmetic::negate(&*operand.evaluate(environment)?).map(Cow::Owned),
+            Code::Not(operand) => Truth::of(&operand.evaluate(environment)).not().answer(),
+            Code::Object(fields) => object(fields, environment),
+            Code::Slot(slot) => environment.slots.get(*slot)?.as_ref().map(Cow::Borrowed),
+        }
+    }
+
+    /// Says whether the expression is true; false, null and missing are not.
+    pub fn is_true(&self, environment: Environment<'_>) -> bool {
+        matches!(self.evaluate(environment).as_deref(), Some(Value::Bool(true)))
+    }
+
+    /// Returns the expressions that this one is made of.
+    pub fn parts_mut(&mut self) -> Vec<&mut Code> {
+        match self {
+            Code::Array(items) | Code::Function(_, items) => items.iter_mut().collect(),
+            Code::Between(operands, _) => operands.iter_mut().collect(),
+            Code::Case { subject, branches, otherwise } => {
+                let branches = branches.iter_mut().flat_map(|(when, then)| [when, then]);
+                let ends = [subject, otherwise].into_iter().flatten().map(|part| &mut **part);
+                branches.chain(ends).collect()
+            }
+            Code::Chain(first, rest) => {
+                std::iter::once(&mut **first).chain(rest.iter_mut().map(|part| &mut part.1)).collect()
+            }
+            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) => Vec::new(),
+            Code::In(operands, _) | Code::Like { operands, .. } => operands.iter_mut().collect(),
+            Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            Code::Member(base, steps) => std::iter::once(&mut **base).chain(steps).collect(),
+            Code::Object(fields) => fields.iter_mut().map(|field| &mut field.1).collect(),
+        }
+    }
+
+    /// Evaluates the expression to an owned value.
+    pub fn value(&self, environment: Environment<'_>) -> Option<Value> {
+        self.evaluate(environment).map(Cow::into_owned)
+    }
+}
+
+fn truth<'a>(is: bool) -> Answer<'a> {
+    Some(Cow::Owned(Value::Bool(is)))
+}
+
+/// Returns a field of a document by the names from its root.
+pub(crate) fn field<'a>(document: &'a Object, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(document.get(first)?, |value, name| value.as_object()?.get(name))
+}
+
+/// The four outcomes of a condition.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Truth {
+    False,
+    Missing,
+    Null,
+    True,
+}
+
+impl Truth {
+    fn of(answer: &Answer<'_>) -> Truth {
+        match answer.as_deref() {
+            Some(Value::Bool(true)) => Truth::True,
+            Some(Value::Bool(false)) => Truth::False,
+            Some(Value::Null) => Truth::Null,
+            _ => Truth::Missing,
+        }
+    }
+
+    fn not(self) -> Truth {
+        match self {
+            Truth::False => Truth::True,
+            Truth::True => Truth::False,
+            unknown @ (Truth::Missing | Truth::Null) => unknown,
+        }
+    }
+
+    /// AND with `decisive` false, OR with `decisive` true: the decisive operand wins, then missing, then null.
+    fn join(self, other: Truth, decisive: Truth) -> Truth {
+        if self == decisive || other == decisive {
+            decisive
+        } else if self == Truth::Missing || other == Truth::Missing {
+            Truth::Missing
+        } else if self == Truth::Null || other == Truth::Null {
+            Truth::Null
+        } else {
+            self
+        }
+    }
+
+    fn xor(self, other: Truth) -> Truth {
+        match self {
+            Truth::True if matches!(other, Truth::True | Truth::False) => other.not(),
+            Truth::False => other,
+            Truth::Null if other == Truth::Missing => other,
+            Truth::Missing | Truth::Null => self,
+            Truth::True => other,
+        }
+    }
+
+    fn answer<'a>(self) -> Answer<'a> {
+        match self {
+            Truth::False => truth(false),
+            Truth::Missing => None,
+            Truth::Null => Some(Cow::Owned(Value::Null)),
+            Truth::True => truth(true),
+        }
+    }
+}
+
+fn chain<'a>(first: &'a Code, rest: &'a [(Operator, Code)], environment: Environment<'a>) -> Answer<'a> {
+    let mut left = first.evaluate(environment);
+    for (operator, right) in rest {
+        left = match operator {
+            Operator::And | Operator::Or => {
+                let decisive = if *operator == Operator::And { Truth::False } else { Truth::True };
+                let before = Truth::of(&left);
+                if before == decisive {
+                    return decisive.answer();
+                }
+                before.join(Truth::of(&right.evaluate(environment)), decisive).answer()
+            }
+            Operator::Xor => Truth::of(&left).xor(Truth::of(&right.evaluate(environment))).answer(),
+            _ => {
+                let right = right.evaluate(environment);
+                match (left, right) {
+                    (Some(left), Some(right)) => operate(*operator, left, &right),
+                    _ => None,
+                }
+            }
+        };
+    }
+    left
+}
+
+/// Applies an operator to two values that are there.
+fn operate<'a>(operator: Operator, left: Cow<'a, Value>, right: &Value) -> Answer<'a> {
+    let compared = || order::comparable(&left, right).then(|| order::compare(&left, right));
+    match operator {
+        Operator::Equal => truth(compared()?.is_eq()),
+        Operator::Greater => truth(compared()?.is_gt()),
+        Operator::GreaterEqual => truth(compared()?.is_ge()),
+        Operator::Less => truth(compared()?.is_lt()),
+        Operator::LessEqual => truth(compared()?.is_le()),
+        Operator::NotEqual => truth(compared()?.is_ne()),
+        Operator::Concat => {
+            let Value::Str(mut text) = left.into_owned() else { return None };
+            function::append(&mut text, right.as_str()?)?;
+            Some(Cow::Owned(Value::Str(text)))
+        }
+        Operator::Add
+        | Operator::Divide
+        | Operator::Multiply
+        | Operator::Remainder
+        | Operator::ShiftLeft
+        | Operator::ShiftRight
+        | Operator::Subtract => arithmetic::compute(operator, &left, right).map(Cow::Owned),
+        Operator::And | Operator::Or | Operator::Xor => None,
+    }
+}
+
+fn between<'a>(operands: &'a [Code; 3], negation: Negation, environment: Environment<'a>) -> Answer<'a> {
+    let [value, low, high] = operands;
+    let value = value.evaluate(environment)?;
+    let side = |bound: &Code, operator: Operator| {
+        let bound = bound.evaluate(environment);
+        Truth::of(&bound.and_then(|bound| operate(operator, Cow::Borrowed(&value), &bound)))
+    };
+    let is = side(low, Operator::GreaterEqual).join(side(high, Operator::LessEqual), Truth::False);
+    if negation == Negation::Negated { is.not().answer() } else { is.answer() }
+}
+
+/// IN: missing only if the value is missing or the list is no array; an item of another type is just not equal.
+fn is_in<'a>(operands: &'a [Code; 2], negation: Negation, environment: Environment<'a>) -> Answer<'a> {
+    let value = operands[0].evaluate(environment)?;
+    let equal = |item: &Value| order::equal(&value, item);
+    let found = if let Code::Array(items) = &operands[1] {
+        items.iter().any(|item| item.evaluate(environment).is_some_and(|item| equal(&item)))
+    } else {
+        operands[1].evaluate(environment)?.as_array()?.iter().any(equal)
+    };
+    truth(found != (negation == Negation::Negated))
+}
+
+/// Returns the branch that applies.
+fn case<'a>(subject: Option<&Code>, branches: &'a [(Code, Code)], environment: Environment<'_>) -> Option<&'a Code> {
+    let Some(subject) = subject else {
+        return branches.iter().find(|(when, _)| when.is_true(environment)).map(|(_, then)| then);
+    };
+    let subject = subject.evaluate(environment)?;
+    let applies = |when: &Code| when.evaluate(environment).is_some_and(|value| order::equal(&subject, &value));
+    branches.iter().find(|(when, _)| applies(when)).map(|(_, then)| then)
+}
+
+fn member<'a>(base: &'a Code, steps: &'a [Code], environment: Environment<'a>) -> Answer<'a> {
+    let mut value = base.evaluate(environment)?;
+    for step in steps {
+        let step = step.evaluate(environment)?;
+        value = match value {
+            Cow::Borrowed(value) => Cow::Borrowed(take(value, &step)?),
+            Cow::Owned(value) => Cow::Owned(take(&value, &step)?.clone()),
+        };
+    }
+    Some(value)
+}
+
+fn take<'v>(value: &'v Value, step: &Value) -> Option<&'v Value> {
+    match value {
+        Value::Array(items) => items.get(usize::try_from(step.as_int()?).ok()?),
+        Value::Object(fields) => fields.get(step.as_str()?),
+        Value::Bool(_) | Value::Bytes(_) | Value::Float(_) | Value::Int(_) | Value::Null | Value::Str(_) => None,
+    }
+}
+
+/// A missing item becomes null, so that the others keep their places.
+fn array<'a>(items: &'a [Code], environment: Environment<'a>) -> Answer<'a> {
+    let values = items.iter().map(|item| item.value(environment).unwrap_or(Value::Null));
+    Some(Cow::Owned(Value::Array(values.collect())))
+}
+
+/// A missing field is left out.
+fn object<'a>(fields: &'a [(String, Code)], environment: Environment<'a>) -> Answer<'a> {
+    // Inserted one by one: collecting sorts first, and each sort is kilobytes of code.
+    let mut object = Object::new();
+    for (name, code) in fields {
+        if let Some(value) = code.value(environment) {
+            object.insert(name.clone(), value);
+        }
+    }
+    Some(Cow::Owned(Value::Object(object)))
+}

@@ -1,0 +1,37 @@
+//! The language: text to [`Statement`] to [`Plan`] to rows or mutations.
+//!
+//! [`parse`] reads a statement, [`print()`] writes it in canonical form, [`plan`] joins it with its arguments. A plan says
+//! which documents it needs ([`Source`]); the caller pushes them as objects that include `_id` and gets rows
+//! ([`SelectRun`]), path operations ([`PathOp`]) or a yes or no ([`Delete::matches`]).
+//!
+//! Invariants, as absences: no CRDT, no storage, no keys, no clock and no randomness; no panic on any text and any
+//! document; no recursion deeper than the parser's limit; planning reads no data; what is not built is refused with
+//! `query/unsupported`, never answered wrongly.
+//!
+//! Source: the documentation of DQL; `docs/dql.md` says what is built, and what was decided where the documentation is silent.
+
+mod aggregate;
+pub mod ast;
+mod bind;
+mod error;
+mod evaluate;
+mod explain;
+mod function;
+mod parse;
+mod plan;
+mod print;
+mod run;
+mod subscription;
+mod token;
+
+pub use ast::{ConflictPolicy, FieldType, Statement};
+pub use error::{DqlError, Span};
+pub use function::{Aggregate, Function};
+pub use parse::parse;
+pub use plan::{Access, Declarations, Delete, Insert, PathOp, Plan, Select, Source, Update, plan};
+pub use print::print;
+pub use run::{Flow, SelectRun};
+pub use subscription::{Subscription, subscription};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! The plans of INSERT, UPDATE, DELETE and EVICT.
+
+use std::collections::BTreeSet;
+
+use value::limits::DEPTH_MAX;
+use value::{CollectionName, DocId, ErrorCode, Object, Value};
+
+use super::select::plan_count;
+use super::source::collection;
+use super::{Declarations, Source, plan_source, scope};
+use crate::ast::{self, Application, ConflictPolicy, Target};
+use crate::bind::{Binder, Scope};
+use crate::error::{DqlError, Span};
+use crate::evaluate::{Code, Environment};
+
+/// An INSERT with its documents.
+#[derive(Clone, Debug)]
+pub struct Insert {
+    /// The collection.
+    pub collection: CollectionName,
+    /// The declared types.
+    pub types: Declarations,
+    /// The documents, at least none. `_id` is valid where there is one, and occurs once; where there is none, the peer makes it.
+    pub documents: Vec<Object>,
+    /// What happens to a document whose `_id` exists.
+    pub policy: ConflictPolicy,
+    /// The documents are written at the beginning of time, so that equal seeds are one event and lose to every edit.
+    pub initial: bool,
+}
+
+/// An UPDATE with its arguments in place.
+#[derive(Clone, Debug)]
+pub struct Update {
+    source: Source,
+    filter: Option<Code>,
+    apply: Vec<(Vec<String>, Applied)>,
+    set: Vec<(Vec<String>, Code)>,
+    unset: Vec<Vec<String>>,
+}
+
+#[derive(Clone, Debug)]
+enum Applied {
+    Increment(Code),
+    PnIncrement(Code),
+    Restart(Code),
+}
+
+/// A change of one field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PathOp {
+    /// Adds to a COUNTER.
+    Increment {
+        /// The names from the document's root; never `_id`.
+        path: Vec<String>,
+        /// A finite number.
+        by: f64,
+    },
+    /// Adds to a PN_COUNTER.
+    PnIncrement {
+        /// The names from the document's root; never `_id`.
+        path: Vec<String>,
+        /// A finite number.
+        by: f64,
+    },
+    /// Starts a COUNTER again.
+    Restart {
+        /// The names from the document's root; never `_id`.
+        path: Vec<String>,
+        /// The number it starts with; 0 unless the statement says another.
+        with: f64,
+    },
+    /// Writes a value.
+    Set {
+        /// The names from the document's root; never `_id`.
+        path: Vec<String>,
+        /// The value, at most `DEPTH_MAX` levels deep.
+        value: Value,
+    },
+    /// Removes a field.
+    Unset {
+        /// The names from the document's root; never `_id`.
+        path: Vec<String>,
+    },
+}
+
+/// A DELETE or an EVICT with its arguments in place.
+#[derive(Clone, Debug)]
+pub struct Delete {
+    source: Source,
+    filter: Option<Code>,
+    limit: Option<usize>,
+}
+
+impl Update {
+    /// Returns the collection.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Computes the changes of one document, all from its state before the statement: APPLY, then SET, then UNSET.
+    ///
+    /// Returns nothing if WHERE is not true. Setting a field to MISSING removes it. Errors: `query/evaluation` for an
+    /// increment that is no number, `validation/depth-limit-exceeded`.
+    pub fn operations(&self, object: &Object) -> Result<Option<Vec<PathOp>>, DqlError> {
+        let environment = Environment { document: Some(object), slots: &[] };
+        if !self.filter.as_ref().is_none_or(|filter| filter.is_true(environment)) {
+            return Ok(None);
+        }
+        let mut operations = Vec::with_capacity(self.apply.len() + self.set.len() + self.unset.len());
+        for (path, applied) in &self.apply {
+            let path = path.clone();
+            operations.push(match applied {
+                Applied::Increment(by) => PathOp::Increment { by: number(by, environment, &path)?, path },
+                Applied::PnIncrement(by) => PathOp::PnIncrement { by: number(by, environment, &path)?, path },
+                Applied::Restart(with) => PathOp::Restart { with: number(with, environment, &path)?, path },
+            });
+        }
+        for (path, code) in &self.set {
+            let path = path.clone();
+            operations.push(match code.value(environment) {
+                Some(value) => {
+                    check_depth(&value, path.len(), None)?;
+                    PathOp::Set { path, value }
+                }
+                None => PathOp::Unset { path },
+            });
+        }
+        operations.extend(self.unset.iter().map(|path| PathOp::Unset { path: path.clone() }));
+        Ok(Some(operations))
+    }
+}
+
+impl Delete {
+    /// Returns the collection.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Says whether WHERE is true for a document; without WHERE it is.
+    pub fn matches(&self, object: &Object) -> Result<bool, DqlError> {
+        let environment = Environment { document: Some(object), slots: &[] };
+        Ok(self.filter.as_ref().is_none_or(|filter| filter.is_true(environment)))
+    }
+
+    /// Returns how many documents are removed at most.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
+    pub(crate) fn filter(&self) -> Option<&Code> {
+        self.filter.as_ref()
+    }
+}
+
+fn number(code: &Code, environment: Environment<'_>, path: &[String]) -> Result<f64, DqlError> {
+    let value = code.evaluate(environment);
+    value.as_deref().and_then(Value::as_float).filter(|number| number.is_finite()).ok_or_else(|| {
+        let found = value.as_deref().map_or("missing", Value::type_name);
+        let message = ["the change of the counter ", &path.join("."), " is no number but ", found].concat();
+        DqlError::new(ErrorCode::QueryEvaluation, message, None)
+    })
+}
+
+fn check_depth(value: &Value, above: usize, span: Option<Span>) -> Result<(), DqlError> {
+    if value.depth() + above <= DEPTH_MAX {
+        return Ok(());
+    }
+    let message = ["a document nests at most ", &DEPTH_MAX.to_string(), " levels deep"].concat();
+    Err(DqlError::new(ErrorCode::ValidationDepthLimitExceeded, message, span))
+}
+
+pub(super) fn plan_insert(insert: &ast::Insert, args: &Object) -> Result<Insert, DqlError> {
+    let mut binder = Binder::new(args, Scope::Nothing("INSERT"));
+    let mut documents = Vec::new();
+    let mut ids = BTreeSet::new();
+    if insert.source.ids.is_some() {
+        return Err(DqlError::invalid("USE IDS cannot stand in INSERT", insert.source.span));
+    }
+    for (expr, span) in &insert.documents {
+        let given = match binder.bind(expr)?.value(Environment::default()) {
+            Some(Value::Array(items)) => items,
+            Some(value) => vec![value],
+            None => Vec::new(),
+        };
+        if given.is_empty() && !matches!(expr, ast::Expr::Parameter(..) | ast::Expr::Array(_)) {
+            return Err(not_an_object("missing", *span));
+        }
+        for value in given {
+            check_depth(&value, 0, Some(*span))?;
+            let type_name = value.type_name();
+            let document = value.into_object().ok_or_else(|| not_an_object(type_name, *span))?;
+            if let Some(id) = document.get("_id") {
+                let id = DocId::new(id)
+                    .map_err(|error| DqlError::new(ErrorCode::StoreDocumentId, error.to_string(), Some(*span)))?;
+                if !ids.insert(id) {
+                    let message = "two documents of the statement have this _id".to_owned();
+                    return Err(DqlError::new(ErrorCode::StoreIdentifierConflict, message, Some(*span)));
+                }
+            }
+            documents.push(document);
+        }
+    }
+    let types = Declarations(insert.source.types.clone());
+    let collection = collection(&insert.source)?;
+    Ok(Insert { collection, types, documents, policy: insert.policy, initial: insert.initial })
+}
+
+fn not_an_object(found: &str, span: Span) -> DqlError {
+    let message =
+        ["INSERT takes an object or an array of objects, and this is or holds a value of type ", found].concat();
+    DqlError::new(ErrorCode::ValidationNotAnObject, message, Some(span))
+}
+
+pub(super) fn plan_update(update: &ast::Update, args: &Object) -> Result<Update, DqlError> {
+    let mut binder = Binder::new(args, scope(&update.source));
+    let mut changed = BTreeSet::new();
+    let mut apply = Vec::new();
+    for (target, application) in &update.apply {
+        let path = changed_path(target, &binder, &mut changed)?;
+        let applied = match application {
+            Application::Increment(by) => Applied::Increment(binder.bind(by)?),
+            Application::PnIncrement(by) => Applied::PnIncrement(binder.bind(by)?),
+            Application::Restart(Some(with)) => Applied::Restart(binder.bind(with)?),
+            Application::Restart(None) => Applied::Restart(Code::Constant(Some(Value::Int(0)))),
+        };
+        apply.push((path, applied));
+    }
+    let mut set = Vec::new();
+    for (target, expr) in &update.set {
+        set.push((changed_path(target, &binder, &mut changed)?, binder.bind(expr)?));
+    }
+    let mut unset = Vec::new();
+    for target in &update.unset {
+        unset.push(changed_path(target, &binder, &mut changed)?);
+    }
+    let filter = binder.bind_optional(update.filter.as_ref())?;
+    let source = plan_source(&update.source, filter.as_ref(), args)?;
+    Ok(Update { source, filter, apply, set, unset })
+}
+
+/// Returns the path from the document's root; refuses `_id` and a path that the statement changes already.
+fn changed_path(
+    target: &Target,
+    binder: &Binder<'_>,
+    changed: &mut BTreeSet<Vec<String>>,
+) -> Result<Vec<String>, DqlError> {
+    let mut path = target.path.clone();
+    if path.len() > 1 && binder.is_qualifier(&path[0]) {
+        path.remove(0);
+    }
+    if path[0] == "_id" {
+        let message = "the _id of a document cannot be changed".to_owned();
+        return Err(DqlError::new(ErrorCode::StoreDocumentId, message, Some(target.span)));
+    }
+    if !changed.insert(path.clone()) {
+        return Err(DqlError::invalid("the statement changes this field twice", target.span));
+    }
+    Ok(path)
+}
+
+pub(super) fn plan_removal(removal: &ast::Removal, args: &Object) -> Result<Delete, DqlError> {
+    let mut binder = Binder::new(args, scope(&removal.source));
+    let filter = binder.bind_optional(removal.filter.as_ref())?;
+    let source = plan_source(&removal.source, filter.as_ref(), args)?;
+    Ok(Delete { source, filter, limit: plan_count(removal.limit.as_ref(), "LIMIT", args)? })
+}
+
+impl Update {
+    pub(crate) fn filter(&self) -> Option<&Code> {
+        self.filter.as_ref()
+    }
+}

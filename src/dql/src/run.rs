@@ -1,0 +1,196 @@
+//! One run of a SELECT: documents in, rows out.
+//!
+//! Order of work: WHERE, groups, HAVING, projection, DISTINCT, ORDER BY, OFFSET, LIMIT.
+//!
+//! Invariants: rows keep the order of the documents where ORDER BY leaves them equal or is absent; with ORDER BY and LIMIT no
+//! more than the wanted rows are held; a row is an object, and a field that is MISSING is not in it.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+
+use value::{Object, Value};
+
+use crate::aggregate::{Accumulator, Key, compare};
+use crate::error::DqlError;
+use crate::evaluate::Environment;
+use crate::plan::{Grouping, Item, Select};
+
+/// Whether a run wants more documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// More documents may add rows.
+    Continue,
+    /// No further document can change the answer.
+    Enough,
+}
+
+/// A SELECT that takes documents in.
+#[derive(Debug)]
+pub struct SelectRun<'a> {
+    select: &'a Select,
+    groups: BTreeMap<Key, Vec<Accumulator>>,
+    seen: BTreeSet<Key>,
+    rows: Vec<Value>,
+    /// The rows with ORDER BY.
+    sorted: BTreeMap<Place, Value>,
+    /// How many rows came with ORDER BY.
+    came: usize,
+    /// How many rows without ORDER BY were left out for OFFSET.
+    skipped: usize,
+}
+
+/// The place of a row in the order: its keys, each with whether it descends, and then who came first.
+#[derive(Debug)]
+struct Place {
+    keys: Vec<(Option<Value>, bool)>,
+    came: usize,
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Place) -> Ordering {
+        for ((a, descending), (b, _)) in self.keys.iter().zip(&other.keys) {
+            match compare(a.as_ref(), b.as_ref()) {
+                Ordering::Equal => {}
+                ordering if *descending => return ordering.reverse(),
+                ordering => return ordering,
+            }
+        }
+        self.came.cmp(&other.came)
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Place) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Place) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Place {}
+
+impl<'a> SelectRun<'a> {
+    pub(crate) fn new(select: &'a Select) -> SelectRun<'a> {
+        SelectRun {
+            select,
+            groups: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            rows: Vec::new(),
+            sorted: BTreeMap::new(),
+            came: 0,
+            skipped: 0,
+        }
+    }
+
+    /// Takes a document in; it includes `_id`.
+    pub fn push(&mut self, object: &Object) -> Result<Flow, DqlError> {
+        if self.select.limit == Some(0) {
+            return Ok(Flow::Enough);
+        }
+        if !self.select.matches(object) {
+            return Ok(Flow::Continue);
+        }
+        let environment = Environment { document: Some(object), slots: &[] };
+        match &self.select.grouping {
+            Some(grouping) => {
+                self.group(grouping, object);
+                Ok(Flow::Continue)
+            }
+            None => Ok(self.add(environment)),
+        }
+    }
+
+    /// Returns the rows.
+    pub fn finish(mut self) -> Result<Vec<Value>, DqlError> {
+        if self.select.source.is_none() && self.select.grouping.is_none() {
+            let is_true = self.select.filter.as_ref().is_none_or(|filter| filter.is_true(Environment::default()));
+            if is_true && self.select.limit != Some(0) {
+                self.add(Environment::default());
+            }
+        }
+        if let Some(grouping) = &self.select.grouping {
+            self.finish_groups(grouping);
+        }
+        if self.select.has_order() {
+            return Ok(self.sorted.into_values().skip(self.select.offset).collect());
+        }
+        Ok(self.rows)
+    }
+
+    fn group(&mut self, grouping: &Grouping, object: &Object) {
+        let environment = Environment { document: Some(object), slots: &[] };
+        let key = Key(grouping.keys.iter().map(|key| key.value(environment)).collect());
+        let accumulators = self.groups.entry(key).or_insert_with(|| vec![Accumulator::default(); grouping.calls.len()]);
+        for (accumulator, call) in accumulators.iter_mut().zip(&grouping.calls) {
+            accumulator.push(call, object);
+        }
+    }
+
+    fn finish_groups(&mut self, grouping: &Grouping) {
+        let mut groups = std::mem::take(&mut self.groups);
+        if grouping.keys.is_empty() && groups.is_empty() {
+            groups.insert(Key(Vec::new()), vec![Accumulator::default(); grouping.calls.len()]);
+        }
+        for (Key(mut slots), accumulators) in groups {
+            slots.extend(accumulators.iter().zip(&grouping.calls).map(|(accumulator, call)| accumulator.result(call)));
+            let environment = Environment { document: None, slots: &slots };
+            if grouping.having.as_ref().is_none_or(|having| having.is_true(environment))
+                && self.select.limit != Some(0)
+                && self.add(environment) == Flow::Enough
+            {
+                return;
+            }
+        }
+    }
+
+    /// Adds the row of a document or of a group.
+    fn add(&mut self, environment: Environment<'_>) -> Flow {
+        let value = Value::Object(self.project(environment));
+        if self.select.distinct && !self.seen.insert(Key(vec![Some(value.clone())])) {
+            return Flow::Continue;
+        }
+        if self.select.has_order() {
+            let order = self.select.order.iter();
+            let keys = order.map(|(key, descending)| (key.value(environment), *descending)).collect();
+            self.sorted.insert(Place { keys, came: self.came }, value);
+            self.came += 1;
+            if self.wanted().is_some_and(|wanted| self.sorted.len() > wanted) {
+                self.sorted.pop_last();
+            }
+            return Flow::Continue;
+        }
+        if self.skipped < self.select.offset {
+            self.skipped += 1;
+            return Flow::Continue;
+        }
+        self.rows.push(value);
+        if self.select.limit.is_some_and(|limit| self.rows.len() >= limit) { Flow::Enough } else { Flow::Continue }
+    }
+
+    fn project(&self, environment: Environment<'_>) -> Object {
+        let mut row = Object::new();
+        for item in &self.select.projection {
+            match item {
+                Item::All => row.extend(environment.document.cloned().unwrap_or_default()),
+                Item::Field(name, code) => {
+                    if let Some(value) = code.value(environment) {
+                        row.insert(name.clone(), value);
+                    }
+                }
+                Item::Without(name) => {
+                    row.remove(name);
+                }
+            }
+        }
+        row
+    }
+
+    /// Returns how many rows of the sorted answer are held.
+    fn wanted(&self) -> Option<usize> {
+        self.select.limit.map(|limit| limit.saturating_add(self.select.offset))
+    }
+}

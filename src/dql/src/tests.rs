@@ -1,0 +1,34 @@
+//! The tests of the room: reading and printing, planning, runs, and the vectors in `tests/vectors/dql`.
+
+mod depth;
+mod json;
+mod mutation;
+mod parsing;
+mod selection;
+mod subscribing;
+mod vectors;
+
+use value::{Object, Value};
+
+/// Reads an object in JSON.
+fn object(text: &str) -> Object {
+    json::read(text).into_object().expect("an object")
+}
+
+/// Runs a SELECT over documents in JSON and returns the rows.
+fn rows(statement: &str, documents: &[&str]) -> Vec<Value> {
+    let statement = crate::parse(statement).expect("valid");
+    let Ok(crate::Plan::Select(select)) = crate::plan(&statement, &Object::new()) else { panic!("not a SELECT") };
+    let mut run = select.start();
+    for document in documents {
+        if run.push(&object(document)).expect("evaluates") == crate::Flow::Enough {
+            break;
+        }
+    }
+    run.finish().expect("evaluates")
+}
+
+/// Returns the plan of a statement without arguments.
+fn planned(statement: &str) -> Result<crate::Plan, crate::DqlError> {
+    crate::plan(&crate::parse(statement)?, &Object::new())
+}

@@ -1,0 +1,57 @@
+//! Subscriptions.
+
+use value::ErrorCode;
+
+use super::object;
+use crate::subscription;
+
+#[test]
+fn a_subscription_matches_by_its_predicate() {
+    let args = object(r#"{"color": "red"}"#);
+    let subscription = subscription("select * from cars c where c.color = :color", &args).expect("valid");
+    assert_eq!(subscription.collection.as_str(), "cars");
+    assert_eq!(subscription.text(), "SELECT * FROM cars AS c WHERE c.color = :color");
+    assert!(subscription.matches(&object(r#"{"_id": "1", "color": "red"}"#)));
+    assert!(!subscription.matches(&object(r#"{"_id": "1", "color": "blue"}"#)));
+    assert!(!subscription.matches(&object(r#"{"_id": "1"}"#)));
+}
+
+#[test]
+fn equal_subscriptions_have_equal_hashes() {
+    let hash = |text: &str, args: &str| subscription(text, &object(args)).expect("valid").hash();
+    let first = hash("SELECT * FROM c WHERE a = :a", r#"{"a": 1}"#);
+    assert_eq!(first, hash("select *  from c where (a == :a) order by b", r#"{"a": 1, "unused": 2}"#));
+    assert_ne!(first, hash("SELECT * FROM c WHERE a = :a", r#"{"a": 2}"#));
+    assert_ne!(first, hash("SELECT * FROM d WHERE a = :a", r#"{"a": 1}"#));
+}
+
+#[test]
+fn the_canonical_text_is_the_same_subscription() {
+    let args = object(r#"{"a": 1}"#);
+    let first = subscription("SELECT * FROM COLLECTION c (n COUNTER) WHERE n > :a ORDER BY n", &args).expect("valid");
+    let again = subscription(first.text(), &args).expect("valid");
+    assert_eq!((first.text(), first.hash()), (again.text(), again.hash()));
+}
+
+#[test]
+fn what_is_not_the_dialect_is_refused() {
+    for text in [
+        "SELECT a FROM c",
+        "SELECT c.* FROM c",
+        "SELECT DISTINCT * FROM c",
+        "SELECT * FROM c GROUP BY a",
+        "SELECT * FROM c LIMIT 1",
+        "SELECT * FROM c ORDER BY a LIMIT 1",
+        "SELECT * FROM c OFFSET 1",
+        "SELECT * FROM c USE IDS ('a')",
+        "SELECT *",
+        "DELETE FROM c",
+        "EXPLAIN SELECT * FROM c",
+    ] {
+        let error = subscription(text, &object("{}")).expect_err(text);
+        assert_eq!(error.code, ErrorCode::QueryUnsupported, "{text}");
+        assert!(error.message.starts_with("Unsupported feature: "), "{error}");
+    }
+    let error = subscription("SELECT * FROM c WHERE a = :a", &object("{}")).expect_err("no argument");
+    assert_eq!(error.code, ErrorCode::QueryArgumentsInvalid);
+}

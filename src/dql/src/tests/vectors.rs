@@ -1,0 +1,198 @@
+//! Runs `tests/vectors/dql/*.dqltest` on this room alone: documents are a list, and changes are applied to plain objects.
+//! The format is described in the README beside the vectors.
+
+use value::{Object, Value, order};
+
+use super::json;
+use crate::{ConflictPolicy, DqlError, Flow, PathOp, Plan, Update, parse, plan};
+
+const FILES: [(&str, &str); 4] = [
+    ("expression", include_str!("../../../../tests/vectors/dql/expression.dqltest")),
+    ("function", include_str!("../../../../tests/vectors/dql/function.dqltest")),
+    ("mutation", include_str!("../../../../tests/vectors/dql/mutation.dqltest")),
+    ("select", include_str!("../../../../tests/vectors/dql/select.dqltest")),
+];
+
+#[derive(Default, Debug)]
+struct Case {
+    name: String,
+    statement: String,
+    args: Object,
+    documents: Vec<Object>,
+    rows: Option<Vec<Value>>,
+    after: Option<Vec<Value>>,
+    error: Option<String>,
+}
+
+#[test]
+fn vectors_hold() {
+    let mut failures = Vec::new();
+    let mut count = 0;
+    for (file, text) in FILES {
+        for case in read_cases(text) {
+            count += 1;
+            if let Err(found) = check(&case) {
+                failures.push(format!("{file}: {}: {}\n  {found}", case.name, case.statement));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {count} cases fail:\n{}", failures.len(), failures.join("\n"));
+    assert!(count >= 120, "only {count} cases were read");
+}
+
+fn read_cases(text: &str) -> Vec<Case> {
+    let mut shared: Vec<Object> = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let object = || json::read(rest).into_object().expect("an object");
+        let Some(case) = cases.last_mut().filter(|_| !matches!(word, "case" | "expr")) else {
+            match word {
+                "case" => cases.push(Case { name: rest.to_owned(), ..Case::default() }),
+                "doc" => shared.push(object()),
+                "expr" => cases.push(expression_case(rest)),
+                _ => panic!("{line}"),
+            }
+            continue;
+        };
+        match word {
+            "run" => rest.clone_into(&mut case.statement),
+            "and" => case.statement.extend(["\n", rest]),
+            "args" => case.args = object(),
+            "doc" => case.documents.push(object()),
+            "row" => case.rows.get_or_insert_default().push(json::read(rest)),
+            "rows" => case.rows = Some(Vec::new()),
+            "after" if rest == "none" => case.after = Some(Vec::new()),
+            "after" => case.after.get_or_insert_default().push(json::read(rest)),
+            "error" => case.error = Some(rest.to_owned()),
+            _ => panic!("{line}"),
+        }
+    }
+    for case in &mut cases {
+        if case.documents.is_empty() {
+            case.documents.clone_from(&shared);
+        }
+    }
+    cases
+}
+
+fn expression_case(line: &str) -> Case {
+    let (expression, expected) = line.rsplit_once(" => ").expect("expr … => …");
+    let row = match expected {
+        "missing" => Object::new(),
+        json => [("v".to_owned(), json::read(json))].into(),
+    };
+    Case {
+        name: line.to_owned(),
+        statement: format!("SELECT {expression} AS v"),
+        rows: Some(vec![Value::Object(row)]),
+        ..Case::default()
+    }
+}
+
+fn check(case: &Case) -> Result<(), String> {
+    let result = run(case);
+    if let Some(code) = &case.error {
+        return match result {
+            Err(error) if error.code.as_str() == code => Ok(()),
+            other => Err(format!("expected {code}, found {other:?}")),
+        };
+    }
+    let (rows, after) = result.map_err(|error| error.failure(&case.statement).to_string())?;
+    let ordered = case.statement.contains("ORDER BY");
+    for (expected, found) in [(&case.rows, rows), (&case.after, after)] {
+        let Some(expected) = expected else { continue };
+        let (mut expected, mut found) = (expected.clone(), found);
+        if !ordered {
+            expected.sort_by(order::compare);
+            found.sort_by(order::compare);
+        }
+        // Written forms tell 1 from 1.0, which the order does not.
+        if format!("{expected:?}") != format!("{found:?}") {
+            return Err(format!("expected {expected:?}\n  found    {found:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the rows, and the documents after the statement.
+fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
+    let mut documents = case.documents.clone();
+    let mut rows = Vec::new();
+    match plan(&parse(&case.statement)?, &case.args)? {
+        Plan::Select(select) => {
+            let mut run = select.start();
+            for document in documents.iter().filter(|_| select.source().is_some()) {
+                if run.push(document)? == Flow::Enough {
+                    break;
+                }
+            }
+            rows = run.finish()?;
+        }
+        Plan::Insert(insert) => {
+            for document in insert.documents {
+                let known = documents.iter_mut().find(|known| known.get("_id") == document.get("_id"));
+                match (known, insert.policy) {
+                    (None, _) => documents.push(document),
+                    (Some(_), ConflictPolicy::Fail) => {
+                        let code = value::ErrorCode::StoreIdentifierConflict;
+                        return Err(DqlError { code, message: String::new(), span: None });
+                    }
+                    (Some(_), ConflictPolicy::Nothing) => {}
+                    (Some(known), _) => known.extend(document),
+                }
+            }
+        }
+        Plan::Update(update) => {
+            for document in &mut documents {
+                apply(&update, document)?;
+            }
+        }
+        Plan::Delete(delete) | Plan::Evict(delete) => {
+            let mut left = delete.limit().unwrap_or(usize::MAX);
+            let mut kept = Vec::new();
+            for document in documents {
+                if left > 0 && delete.matches(&document)? {
+                    left -= 1;
+                } else {
+                    kept.push(document);
+                }
+            }
+            documents = kept;
+        }
+        Plan::Explain(row) => rows.push(row),
+    }
+    Ok((rows, documents.into_iter().map(Value::Object).collect()))
+}
+
+fn apply(update: &Update, document: &mut Object) -> Result<(), DqlError> {
+    for operation in update.operations(document)?.unwrap_or_default() {
+        match operation {
+            PathOp::Increment { path, by } | PathOp::PnIncrement { path, by } => {
+                let before = crate::evaluate::field(document, &path).and_then(Value::as_float).unwrap_or(0.0);
+                set(document, &path, Some(Value::Float(before + by)));
+            }
+            PathOp::Restart { path, with } => set(document, &path, Some(Value::Float(with))),
+            PathOp::Set { path, value } => set(document, &path, Some(value)),
+            PathOp::Unset { path } => set(document, &path, None),
+        }
+    }
+    Ok(())
+}
+
+fn set(document: &mut Object, path: &[String], value: Option<Value>) {
+    let (last, above) = path.split_last().expect("a path");
+    let mut object = document;
+    for name in above {
+        let inner = object.entry(name.clone()).or_insert_with(|| Value::from([]));
+        if inner.as_object().is_none() {
+            *inner = Value::from([]);
+        }
+        let Value::Object(fields) = inner else { return };
+        object = fields;
+    }
+    match value {
+        Some(value) => object.insert(last.clone(), value),
+        None => object.remove(last),
+    };
+}

@@ -1,0 +1,315 @@
+//! The way of a write: evaluate a group, append it, publish it, answer; and the same for what others appended.
+
+use store::{ReadError, Store};
+use value::limits::CLOCK_PULL_MS_MAX;
+use value::{ErrorCode, Failure, Hlc, Seq};
+
+use crate::cursor::Cursors;
+use crate::draft::{Draft, Write};
+use crate::engine::Engine;
+use crate::io::{CommitOutcome, Output, Reply, Ticket};
+use crate::pipeline::{Completion, Group, Job, RemoteUnit, stronger};
+use crate::record::{LOCAL, Record};
+use crate::request::answer;
+use crate::statement::Stop;
+use crate::view::View;
+
+impl<S: Store> Engine<S> {
+    /// Takes the next step of the pipeline; returns whether there was one.
+    pub(crate) fn run_pipeline(&mut self) -> bool {
+        let pipeline = &self.pipeline;
+        if pipeline.committing.is_some() || pipeline.parked || self.reloading.is_some() || self.broken.is_some() {
+            return false;
+        }
+        if !self.transactions.open.is_empty() {
+            return self.group_of_transaction() && self.submit();
+        }
+        if !self.pipeline.foreign.is_empty() {
+            return self.apply_next_foreign();
+        }
+        if !self.booted {
+            return self.finish_boot();
+        }
+        self.fill_group()
+    }
+
+    fn finish_boot(&mut self) -> bool {
+        match Cursors::load(&self.store) {
+            Ok(cursors) => {
+                self.cursors = cursors;
+                self.load_acknowledged();
+                self.booted = true;
+                true
+            }
+            Err(error) => self.park_pipeline(error),
+        }
+    }
+
+    /// Applies one record that another writer of this log has appended.
+    fn apply_next_foreign(&mut self) -> bool {
+        let Some((seq, bytes)) = self.pipeline.foreign.front().cloned() else { return false };
+        if seq <= self.log.head() {
+            self.pipeline.foreign.pop_front();
+            return true;
+        }
+        let record = match Record::decode(&bytes) {
+            Ok(record) => record,
+            Err(error) => {
+                let message = format!("record {} of the log cannot be read: {error}", seq.0);
+                self.break_down(Failure::new(ErrorCode::StoreBackend, message));
+                return true;
+            }
+        };
+        match self.draft_of(&record) {
+            Ok(draft) => {
+                self.pipeline.foreign.pop_front();
+                self.clock.observe(record.hlc, self.now);
+                for (name, bytes) in &record.metas {
+                    self.cursors.replay(name, bytes.as_deref());
+                }
+                self.publish(seq, draft, bytes.len());
+                true
+            }
+            Err(error) => self.park_pipeline(error),
+        }
+    }
+
+    /// Joins a record's deltas over what is stored.
+    fn draft_of(&self, record: &Record) -> Result<Draft, ReadError> {
+        let mut draft = Draft::default();
+        for part in &record.parts {
+            for doc in &part.docs {
+                let before = View::new(&self.store, vec![&draft]).doc(&doc.collection, &doc.id)?;
+                // It was decoded before it was written; what cannot be read now was damaged, and is skipped rather than
+                // losing the rest of the record.
+                let Ok(delta) = crdt::Doc::decode(&doc.delta) else { continue };
+                let write = Write { collection: doc.collection.clone(), id: doc.id.clone(), before, delta: Some(delta) };
+                draft.add(part.origin, write);
+            }
+            for (collection, id) in &part.evicted {
+                let before = View::new(&self.store, vec![&draft]).doc(collection, id)?;
+                draft.add(part.origin, Write { collection: collection.clone(), id: id.clone(), before, delta: None });
+            }
+        }
+        for (name, bytes) in &record.metas {
+            draft.put_meta(name, bytes.clone());
+        }
+        Ok(draft)
+    }
+
+    /// Evaluates waiting jobs into the group and sends it off.
+    fn fill_group(&mut self) -> bool {
+        while self.pipeline.group.has_room() {
+            let Some(job) = self.pipeline.jobs.pop_front() else { break };
+            if let Job::Begin { ticket, read_only } = job {
+                if self.pipeline.group.jobs.is_empty() {
+                    self.open_transaction(ticket, read_only);
+                    return true;
+                }
+                self.pipeline.jobs.push_front(job);
+                break;
+            }
+            match self.evaluate(&job) {
+                Ok(()) => self.pipeline.group.jobs.push(job),
+                Err(error) => {
+                    self.pipeline.jobs.push_front(job);
+                    return self.park_pipeline(error);
+                }
+            }
+        }
+        !self.pipeline.group.jobs.is_empty() && self.submit()
+    }
+
+    /// Adds one job's changes and its completion to the group; an error means that blocks are missing.
+    fn evaluate(&mut self, job: &Job) -> Result<(), ReadError> {
+        match job {
+            Job::Begin { .. } => panic!("a transaction is opened before its turn to be evaluated"),
+            Job::Remote(unit) => self.evaluate_remote(unit),
+            Job::Statement { ticket, prepared, durability } => {
+                let stamp = self.stamp();
+                let view = View::new(&self.store, vec![&self.pipeline.group.draft]);
+                let outcome = prepared.run(&view, stamp, &mut self.random);
+                let group = &mut self.pipeline.group;
+                let (result, wrote) = match outcome {
+                    Err(Stop::Blocked(error)) => return Err(error),
+                    Err(Stop::Failed(failure)) => (Err(failure), false),
+                    Ok(outcome) => {
+                        let (rows, mutated) = answer(&outcome);
+                        let wrote = !outcome.writes.is_empty();
+                        for write in outcome.writes {
+                            if write.delta.is_none() {
+                                let forgotten = self.cursors.forget(&write.collection);
+                                forgotten.into_iter().for_each(|(name, bytes)| group.draft.put_meta(&name, bytes));
+                            }
+                            group.draft.add(LOCAL, write);
+                        }
+                        group.durability = stronger(group.durability, *durability);
+                        (Ok(Reply::Rows { rows, mutated, commit: None }), wrote)
+                    }
+                };
+                group.completions.push(Completion::Reply { ticket: *ticket, result, wrote });
+                Ok(())
+            }
+        }
+    }
+
+    fn evaluate_remote(&mut self, unit: &RemoteUnit) -> Result<(), ReadError> {
+        let mut writes = Vec::new();
+        let mut newest = Hlc::ZERO;
+        // Documents of one unit may repeat; a draft of its own keeps the group clean if a block is missing.
+        let mut own = Draft::default();
+        for (collection, id, delta) in &unit.docs {
+            newest = newest.max(delta.newest());
+            let before = View::new(&self.store, vec![&self.pipeline.group.draft, &own]).doc(collection, id)?;
+            if before.clone().join(delta) {
+                let delta = Some(delta.clone());
+                let write = Write { collection: collection.clone(), id: id.clone(), before, delta };
+                own.add(unit.store, write.clone());
+                writes.push(write);
+            }
+        }
+        self.clock.observe(newest, self.now);
+        let group = &mut self.pipeline.group;
+        let docs = writes.len() as u64;
+        if !writes.is_empty() {
+            let (name, bytes) = self.cursors.record(unit.store, &unit.moves);
+            group.draft.put_meta(&name, Some(bytes));
+            writes.into_iter().for_each(|write| group.draft.add(unit.store, write));
+        }
+        // Moved in memory at once: a later unit of the same group writes the newer cursor over this one, and a group that
+        // fails takes its link with it.
+        for (hash, cursor) in &unit.moves {
+            self.cursors.advance(unit.store, *hash, cursor.clone());
+        }
+        group.completions.push(Completion::Acknowledge {
+            link: unit.link,
+            store: unit.store,
+            moves: unit.moves.clone(),
+            docs,
+            bytes: unit.bytes,
+        });
+        Ok(())
+    }
+
+    /// Sends the group's record to the log, or completes at once when there is nothing to write.
+    fn submit(&mut self) -> bool {
+        if self.pipeline.group.draft.is_empty() {
+            let group = std::mem::take(&mut self.pipeline.group);
+            self.complete(group.completions, None);
+            return true;
+        }
+        if let Some((name, bytes)) = self.acknowledged_record() {
+            self.pipeline.group.draft.put_meta(&name, Some(bytes));
+        }
+        let record = self.pipeline.group.draft.record(self.clock.last()).encode();
+        let ticket = self.ticket();
+        self.pipeline.committing = Some((ticket, record.len()));
+        let durability = self.pipeline.group.durability;
+        self.outputs.push_back(Output::Commit { ticket, expected: self.log.head(), record, durability });
+        false
+    }
+
+    /// Takes the answer of a commit.
+    pub(crate) fn committed(&mut self, ticket: Ticket, outcome: CommitOutcome) {
+        let Some((_, record_bytes)) = self.pipeline.committing.take_if(|(awaited, _)| *awaited == ticket) else {
+            return;
+        };
+        let group = std::mem::take(&mut self.pipeline.group);
+        match outcome {
+            CommitOutcome::Durable(seq) => {
+                self.publish(seq, group.draft, record_bytes);
+                self.complete(group.completions, Some(seq));
+            }
+            CommitOutcome::Conflict(entries) => {
+                self.pipeline.foreign.extend(entries);
+                self.pipeline.foreign.make_contiguous().sort_by_key(|(seq, _)| *seq);
+                match group.transaction {
+                    Some(ticket) => self.reply(ticket, Err(lost_race())),
+                    None => group.jobs.into_iter().rev().for_each(|job| self.pipeline.jobs.push_front(job)),
+                }
+            }
+            CommitOutcome::Failed(failure) => self.fail_group(group, &failure),
+        }
+    }
+
+    /// Makes a durable commit visible: to readers, observers, links and other tabs.
+    fn publish(&mut self, seq: Seq, draft: Draft, record_bytes: usize) {
+        let changes = draft.changes();
+        if let Err(error) = self.store.apply(draft.batch(seq, record_bytes as u64)) {
+            return self.break_down(error.failure());
+        }
+        self.observers.values_mut().for_each(|observer| observer.mark(&changes));
+        let (parts, _) = draft.into_parts();
+        let evicted: Vec<_> = parts.iter().flat_map(|part| &part.evicted).map(|(name, _)| name.clone()).collect();
+        evicted.iter().for_each(|collection| self.cursors.drop_collection(collection));
+        let floor_rose = self.log.push(seq, parts, Some(changes), record_bytes);
+        self.published(seq, floor_rose);
+        if !evicted.is_empty() {
+            self.subscriptions_changed();
+        }
+        self.maintenance_due = true;
+        self.outputs.push_back(Output::Published { seq });
+    }
+
+    fn complete(&mut self, completions: Vec<Completion>, seq: Option<Seq>) {
+        for completion in completions {
+            match completion {
+                Completion::Acknowledge { link, store, moves, docs, bytes } => {
+                    self.taken(link, store, &moves, docs, bytes);
+                }
+                Completion::Reply { ticket, mut result, wrote } => {
+                    if let (Ok(Reply::Rows { commit, .. } | Reply::Ended { commit }), true) = (&mut result, wrote) {
+                        *commit = seq;
+                    }
+                    self.reply(ticket, result);
+                }
+            }
+        }
+    }
+
+    /// Nothing of the group was written: its callers are told, its links are dropped, since they must send again.
+    fn fail_group(&mut self, group: Group, failure: &Failure) {
+        for completion in group.completions {
+            match completion {
+                Completion::Acknowledge { link, .. } => self.drop_link(link, failure.code),
+                Completion::Reply { ticket, result: Err(own), .. } => self.reply(ticket, Err(own)),
+                Completion::Reply { ticket, result: Ok(_), .. } => self.reply(ticket, Err(failure.clone())),
+            }
+        }
+        self.reload_cursors();
+    }
+
+    /// Cursors that moved in memory with the lost group go back to what is stored.
+    fn reload_cursors(&mut self) {
+        if let Ok(cursors) = Cursors::load(&self.store) {
+            self.cursors = cursors;
+        }
+    }
+
+    pub(crate) fn fail_pipeline(&mut self, failure: &Failure) {
+        let group = std::mem::take(&mut self.pipeline.group);
+        // A commit that is on its way may still succeed; its callers are told that it is not known.
+        self.pipeline.committing = None;
+        self.fail_group(group, failure);
+        for job in std::mem::take(&mut self.pipeline.jobs) {
+            match job {
+                Job::Begin { ticket, .. } | Job::Statement { ticket, .. } => self.reply(ticket, Err(failure.clone())),
+                Job::Remote(unit) => self.drop_link(unit.link, failure.code),
+            }
+        }
+    }
+
+    fn park_pipeline(&mut self, error: ReadError) -> bool {
+        match self.park_on(error) {
+            Ok(()) => self.pipeline.parked = true,
+            Err(failure) => self.break_down(failure),
+        }
+        false
+    }
+}
+
+fn lost_race() -> Failure {
+    Failure::new(ErrorCode::StoreTransactionConflict, "another tab wrote first; run the transaction again")
+}
+
+const _: () = assert!(CLOCK_PULL_MS_MAX < value::limits::CLOCK_SKEW_MS_MAX);

@@ -1,0 +1,162 @@
+//! Changes that are evaluated but not committed: the overlay that later statements of the same commit read through.
+
+use std::collections::BTreeMap;
+
+use crdt::Doc;
+use store::{Batch, Key};
+use sync::DocState;
+use value::{CollectionName, DocId, Object, Seq, StoreId, Writer};
+
+use crate::record::{Part, Record};
+
+/// A document that a draft changes.
+#[derive(Clone, Debug)]
+pub struct DraftDoc {
+    /// Where it lives.
+    pub collection: CollectionName,
+    /// Which.
+    pub id: DocId,
+    /// As the store has it; the absent document when it has none.
+    pub before: Doc,
+    /// As it will be; `None` when it is evicted.
+    pub after: Option<Doc>,
+}
+
+/// One document's change, as a statement or a remote unit makes it.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Where it lives.
+    pub collection: CollectionName,
+    /// Which.
+    pub id: DocId,
+    /// As it was when the change was computed.
+    pub before: Doc,
+    /// What changes; `None` when it is evicted.
+    pub delta: Option<Doc>,
+}
+
+/// What a change did to a document, as predicates see it.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Where it lives.
+    pub collection: CollectionName,
+    /// Which.
+    pub id: DocId,
+    /// Its fields before; `None` when it was not live.
+    pub before: Option<Object>,
+    /// Its fields now.
+    pub after: Option<Object>,
+}
+
+/// Uncommitted changes by key, and the record they will be.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    docs: BTreeMap<Key, DraftDoc>,
+    parts: Vec<Part>,
+    metas: BTreeMap<String, Option<Vec<u8>>>,
+    bytes: usize,
+}
+
+impl Draft {
+    /// Says whether there is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.metas.is_empty()
+    }
+
+    /// Returns roughly how large the record will be, bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Returns a document of the overlay.
+    pub fn doc(&self, key: &Key) -> Option<&DraftDoc> {
+        self.docs.get(key)
+    }
+
+    /// Returns the overlay's documents in the order of their keys.
+    pub fn docs(&self) -> &BTreeMap<Key, DraftDoc> {
+        &self.docs
+    }
+
+    /// Sets or removes a small record.
+    pub fn put_meta(&mut self, name: &str, bytes: Option<Vec<u8>>) {
+        self.bytes += name.len() + bytes.as_ref().map_or(0, Vec::len);
+        self.metas.insert(name.to_owned(), bytes);
+    }
+
+    /// Takes a change in.
+    pub fn add(&mut self, origin: StoreId, write: Write) {
+        let key = Key::document(&write.collection, &write.id);
+        let slot = self.docs.entry(key).or_insert_with(|| DraftDoc {
+            collection: write.collection.clone(),
+            id: write.id.clone(),
+            after: Some(write.before.clone()),
+            before: write.before,
+        });
+        if self.parts.last().is_none_or(|part| part.origin != origin) {
+            self.parts.push(Part { origin, docs: Vec::new(), evicted: Vec::new() });
+        }
+        let part = self.parts.last_mut().expect("a part was just pushed if there was none");
+        match write.delta {
+            None => {
+                slot.after = None;
+                part.evicted.push((write.collection, write.id));
+            }
+            Some(delta) => {
+                slot.after.get_or_insert_with(Doc::default).join(&delta);
+                let delta = delta.encode();
+                self.bytes += delta.len() + write.id.as_bytes().len() + 8;
+                part.docs.push(DocState { collection: write.collection, id: write.id, delta });
+            }
+        }
+    }
+
+    /// Returns the record to append.
+    pub fn record(&self, hlc: value::Hlc) -> Record {
+        let metas = self.metas.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+        Record { hlc, parts: self.parts.clone(), metas }
+    }
+
+    /// Returns what the store is told once the record is at its place in the log.
+    pub fn batch(&self, seq: Seq, record_bytes: u64) -> Batch {
+        let mut batch = Batch::new(seq);
+        batch.record_bytes = record_bytes;
+        for (key, doc) in &self.docs {
+            match &doc.after {
+                Some(after) => _ = batch.put(key.clone(), stored(seq, after)),
+                None => _ = batch.delete(key.clone()),
+            }
+        }
+        for (name, bytes) in &self.metas {
+            match bytes {
+                Some(bytes) => _ = batch.put(Key::meta(name), bytes.clone()),
+                None => _ = batch.delete(Key::meta(name)),
+            }
+        }
+        batch
+    }
+
+    /// Returns the changes as predicates see them.
+    pub fn changes(&self) -> Vec<Change> {
+        let of = |doc: &Doc, id: &DocId| crate::view::object(doc, id, &crdt::Types::default());
+        let change = |doc: &DraftDoc| Change {
+            collection: doc.collection.clone(),
+            id: doc.id.clone(),
+            before: of(&doc.before, &doc.id),
+            after: doc.after.as_ref().and_then(|after| of(after, &doc.id)),
+        };
+        self.docs.values().map(change).collect()
+    }
+
+    /// Gives the parts and small records away.
+    pub fn into_parts(self) -> (Vec<Part>, BTreeMap<String, Option<Vec<u8>>>) {
+        (self.parts, self.metas)
+    }
+}
+
+/// Returns a document as the store holds it: the position of its last change, then its bytes.
+pub fn stored(seq: Seq, doc: &Doc) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.fixed64(seq.0).raw(&doc.encode());
+    out.finish()
+}

@@ -1,0 +1,317 @@
+//! The engine: the state of one peer, the dispatch of inputs, and the order in which work goes on.
+//!
+//! `handle` takes one input and then lets everything advance that can: log records first, then the commit pipeline, reads,
+//! observers, links, dialling, maintenance. What needs the outside leaves as an [`Output`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use crdt::Stamp;
+use store::{BlockId, ReadError, Store};
+use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq};
+
+use crate::config::{Boot, Config};
+use crate::cursor::Cursors;
+use crate::io::{Input, ObserverId, Output, Status, SubscriptionId, Ticket};
+use crate::log_tail::LogTail;
+use crate::network::Network;
+use crate::observer::Observer;
+use crate::pipeline::Pipeline;
+use crate::random::Random;
+use crate::record::Record;
+use crate::statement::Prepared;
+use crate::transaction::Transactions;
+
+/// One peer over a store `S`. See the crate's documentation for the rule of use.
+pub struct Engine<S> {
+    pub(crate) config: Config,
+    pub(crate) store: S,
+    pub(crate) now: Millis,
+    pub(crate) clock: HlcClock,
+    pub(crate) random: Random,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) tickets: u64,
+    /// The recent commits.
+    pub(crate) log: LogTail,
+    pub(crate) cursors: Cursors,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) transactions: Transactions,
+    /// Statements that only read and wait for their turn or for blocks.
+    pub(crate) reads: Vec<(Ticket, Rc<Prepared>)>,
+    pub(crate) observers: BTreeMap<ObserverId, Observer>,
+    pub(crate) subscriptions: BTreeMap<SubscriptionId, (dql::Subscription, Object)>,
+    pub(crate) network: Network,
+    /// The log's records of the boot are applied and the cursors read.
+    pub(crate) booted: bool,
+    /// Reads, observers and transactions wait for blocks.
+    pub(crate) parked: bool,
+    pub(crate) loads: BTreeMap<Ticket, Vec<BlockId>>,
+    pub(crate) loading: BTreeSet<BlockId>,
+    pub(crate) reloading: Option<Ticket>,
+    pub(crate) may_compact: bool,
+    pub(crate) maintaining: Option<Ticket>,
+    /// Maintenance is looked at again after a commit.
+    pub(crate) maintenance_due: bool,
+    /// The store cannot be read or written any more; every request fails with it.
+    pub(crate) broken: Option<Failure>,
+    pub(crate) told_status: Option<Status>,
+}
+
+impl<S: Store> Engine<S> {
+    /// Starts a peer over an opened store. `boot` is what the device's log holds; `seed` feeds ids and jitter.
+    pub fn new(config: Config, store: S, boot: Boot, seed: u64, now: Millis) -> Engine<S> {
+        let mut engine = Engine {
+            network: Network::new(now),
+            config,
+            now,
+            clock: HlcClock::new(Hlc(store.applied().0)),
+            random: Random::new(seed),
+            outputs: VecDeque::new(),
+            tickets: 0,
+            log: LogTail::new(boot.log_start),
+            cursors: Cursors::default(),
+            pipeline: Pipeline::default(),
+            transactions: Transactions::default(),
+            reads: Vec::new(),
+            observers: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            booted: false,
+            parked: false,
+            loads: BTreeMap::new(),
+            loading: BTreeSet::new(),
+            reloading: None,
+            may_compact: false,
+            maintaining: None,
+            maintenance_due: true,
+            broken: None,
+            told_status: None,
+            store,
+        };
+        for (seq, bytes) in boot.log {
+            if seq > engine.store.applied() {
+                engine.pipeline.foreign.push_back((seq, bytes));
+            } else if let Ok(record) = Record::decode(&bytes) {
+                engine.clock.observe(record.hlc, now);
+                engine.log.push(seq, record.parts, None, bytes.len());
+            }
+        }
+        if engine.log.head() < engine.store.applied() && engine.pipeline.foreign.is_empty() {
+            engine.log = LogTail::new(engine.store.applied());
+        }
+        engine.advance();
+        engine
+    }
+
+    /// Takes one input. Drain `poll` before the next.
+    pub fn handle(&mut self, now: Millis, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Begin { ticket, read_only } => self.begin(ticket, read_only),
+            Input::Committed { ticket, outcome } => self.committed(ticket, outcome),
+            Input::DialFailed { target, code } => self.dial_failed(&target, code),
+            Input::End { ticket, transaction, commit } => self.end(ticket, transaction, commit),
+            Input::Execute { ticket, transaction, text, args, durability } => {
+                self.execute(ticket, transaction, text, &args, durability);
+            }
+            Input::Frame { link, bytes } => self.frame(link, &bytes),
+            Input::LinkDown { link } => self.link_down(link),
+            Input::LinkUp { link, kind, target } => self.link_up(link, kind, target),
+            Input::Loaded { ticket, blocks } => self.loaded(ticket, blocks),
+            Input::LoadFailed { ticket, failure } => self.load_failed(ticket, failure),
+            Input::LogGrew { entries } => self.pipeline.foreign.extend(entries),
+            Input::Login { ticket, provider, token } => self.login(ticket, provider, token),
+            Input::Logout => self.logout(),
+            Input::Maintained { ticket, result } => self.maintained(ticket, result),
+            Input::MayCompact(may) => {
+                self.may_compact = may;
+                self.maintenance_due = true;
+            }
+            Input::MayLink(may) => self.may_link(may),
+            Input::Observe { ticket, observer, text, args } => self.observe(ticket, observer, text, &args),
+            Input::ObserverReady { observer } => {
+                if let Some(observer) = self.observers.get_mut(&observer) {
+                    observer.ready();
+                }
+            }
+            Input::Online => self.online(),
+            Input::PeerSeen { peer } => self.peer_seen(peer),
+            Input::Reloaded { ticket, manifest } => self.reloaded(ticket, manifest),
+            Input::SetProfile { device_name, metadata } => self.set_profile(device_name, metadata),
+            Input::Signal { to, payload } => self.send_signal(to, payload),
+            Input::Subscribe { ticket, subscription, text, args } => self.subscribe(ticket, subscription, &text, &args),
+            Input::SyncOn(on) => self.sync_on(on),
+            Input::Timeout => self.time_passed(),
+            Input::Unobserve { observer } => _ = self.observers.remove(&observer),
+            Input::Unsubscribe { subscription } => self.unsubscribe(subscription),
+        }
+        self.advance();
+    }
+
+    /// Returns the next thing to do outside; `None` when the engine waits for an input.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when `Input::Timeout` is due.
+    pub fn next_timeout(&self) -> Option<Millis> {
+        self.network_timeout()
+    }
+
+    /// Returns the store, for figures.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Returns the position of the last commit that readers see.
+    pub fn head(&self) -> Seq {
+        self.log.head()
+    }
+
+    /// Lets everything go on that can.
+    fn advance(&mut self) {
+        while self.run_pipeline() {}
+        self.run_transactions();
+        self.run_reads();
+        self.run_observers();
+        self.run_links();
+        self.run_maintenance();
+        self.tell_status();
+    }
+
+    /// Returns a ticket of the engine's own.
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    /// Returns the stamp of a new transaction.
+    pub(crate) fn stamp(&mut self) -> Stamp {
+        let hlc = self.clock.tick(self.now);
+        Stamp { hlc, actor: self.config.replica.0 << 6 | u64::from(self.config.slot & 63) }
+    }
+
+    /// Has missing blocks loaded; returns the failure when loading cannot help.
+    pub(crate) fn park_on(&mut self, error: ReadError) -> Result<(), Failure> {
+        match error {
+            ReadError::NotResident(blocks) => {
+                let missing: Vec<BlockId> = blocks.into_iter().filter(|block| self.loading.insert(*block)).collect();
+                if !missing.is_empty() {
+                    let ticket = self.ticket();
+                    self.loads.insert(ticket, missing.clone());
+                    self.outputs.push_back(Output::Load { ticket, blocks: missing });
+                }
+                Ok(())
+            }
+            ReadError::Stale => {
+                self.reload();
+                Ok(())
+            }
+            error @ (ReadError::Backend(_) | ReadError::Damaged { .. }) => Err(error.failure()),
+        }
+    }
+
+    fn reload(&mut self) {
+        if self.reloading.is_none() {
+            let ticket = self.ticket();
+            self.reloading = Some(ticket);
+            self.outputs.push_back(Output::Reload { ticket });
+        }
+    }
+
+    fn loaded(&mut self, ticket: Ticket, blocks: Vec<(BlockId, Option<Vec<u8>>)>) {
+        for block in self.loads.remove(&ticket).unwrap_or_default() {
+            self.loading.remove(&block);
+        }
+        for (block, bytes) in blocks {
+            match self.store.admit(block, bytes) {
+                Ok(()) | Err(ReadError::NotResident(_)) => {}
+                Err(ReadError::Stale) => self.reload(),
+                Err(error @ (ReadError::Backend(_) | ReadError::Damaged { .. })) => self.break_down(error.failure()),
+            }
+        }
+        if self.reloading.is_none() {
+            self.unpark();
+        }
+    }
+
+    fn load_failed(&mut self, ticket: Ticket, failure: Failure) {
+        for block in self.loads.remove(&ticket).unwrap_or_default() {
+            self.loading.remove(&block);
+        }
+        self.break_down(failure);
+    }
+
+    fn reloaded(&mut self, ticket: Ticket, manifest: Result<Option<Vec<u8>>, Failure>) {
+        if self.reloading != Some(ticket) {
+            return;
+        }
+        self.reloading = None;
+        match manifest {
+            Ok(Some(manifest)) => match self.store.adopt(&manifest) {
+                Ok(()) => self.unpark(),
+                Err(error) => self.break_down(error.failure()),
+            },
+            Ok(None) => self.break_down(Failure::new(
+                ErrorCode::StoreBackend,
+                "the browser has deleted this database; open it again to start with a fresh replica",
+            )),
+            Err(failure) => self.break_down(failure),
+        }
+    }
+
+    fn unpark(&mut self) {
+        self.parked = false;
+        self.pipeline.parked = false;
+        self.network.unpark();
+        self.maintenance_due = true;
+    }
+
+    /// The store cannot go on: everything that waits fails, and so will everything that comes.
+    pub(crate) fn break_down(&mut self, failure: Failure) {
+        self.fail_pipeline(&failure);
+        for (ticket, _) in std::mem::take(&mut self.reads) {
+            self.reply(ticket, Err(failure.clone()));
+        }
+        self.fail_transactions(&failure);
+        self.broken.get_or_insert(failure);
+        self.unpark();
+    }
+
+    pub(crate) fn reply(&mut self, ticket: Ticket, result: Result<crate::io::Reply, Failure>) {
+        self.outputs.push_back(Output::Reply { ticket, result });
+    }
+
+    fn run_maintenance(&mut self) {
+        let idle = self.booted && self.maintaining.is_none() && self.broken.is_none() && self.reloading.is_none();
+        // The store trims its cache here: nobody may be waiting for blocks that were just loaded.
+        let waiting = self.parked || self.pipeline.parked || self.network.links.values().any(|link| link.parked);
+        if !idle || waiting || !self.may_compact || !self.maintenance_due {
+            return;
+        }
+        self.maintenance_due = false;
+        match self.store.maintenance(self.now) {
+            None => {}
+            Some(store::Maintenance::Load(blocks)) => {
+                let parked = self.park_on(ReadError::NotResident(blocks));
+                debug_assert!(parked.is_ok(), "missing blocks can always be asked for");
+            }
+            Some(store::Maintenance::Write(batch)) => {
+                let ticket = self.ticket();
+                self.maintaining = Some(ticket);
+                self.outputs.push_back(Output::Maintain { ticket, batch });
+            }
+        }
+    }
+
+    fn maintained(&mut self, ticket: Ticket, result: Result<store::Written, store::DeviceError>) {
+        if self.maintaining != Some(ticket) {
+            return;
+        }
+        self.maintaining = None;
+        // A failed flush is tried again after the next commit; the log still holds everything.
+        self.maintenance_due = result.is_ok();
+        if let Err(error) = self.store.maintained(result) {
+            self.break_down(error.failure());
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The engine's contract: what goes in, what comes out.
+//!
+//! One rule: one [`Input`], then drain `Engine::poll` to `None`, then the next input. Outputs that need an answer carry a
+//! [`Ticket`]; the answer comes back as an input with the same ticket. Nothing blocks, nothing is awaited, no callback runs.
+
+use store::{BlockId, DeviceBatch, DeviceError, Durability, Written};
+use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
+
+/// Joins an output to the input that answers it, and a request to its reply.
+///
+/// Requests (`Execute`, `Begin`, …) carry tickets chosen by the skin; `Commit`, `Load` and `Maintain` carry tickets chosen by
+/// the engine. The two never meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Names a link; chosen by the skin, never reused in one engine's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Names an observer; chosen by the skin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObserverId(pub u64);
+
+/// Names a subscription of this store; chosen by the skin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub u64);
+
+/// Names an open transaction; chosen by the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(pub u64);
+
+/// What carries a link's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkKind {
+    /// The simulator's network.
+    Simulated,
+    /// A WebRTC data channel: messages of at most 16 KiB.
+    WebRtc,
+    /// A WebSocket: messages of at most 64 KiB.
+    WebSocket,
+}
+
+/// How two peers that want a WebRTC link exchange their offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SignalPath {
+    /// A BroadcastChannel between tabs of one origin; the skin carries the signals.
+    Broadcast,
+    /// Through peers that are already linked; the engine carries the signals.
+    Relay,
+}
+
+/// Whom the engine wants a link to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DialTarget {
+    /// The Big Peer of the configuration.
+    BigPeer {
+        /// `ws:` or `wss:` address.
+        url: String,
+    },
+    /// A nearby peer, over WebRTC.
+    Peer {
+        /// Who.
+        peer: PeerKey,
+        /// How signals travel.
+        path: SignalPath,
+    },
+}
+
+/// What the skin tells the engine. Names in alphabetical order.
+#[derive(Debug)]
+pub enum Input {
+    /// Opens a transaction. Reply: `Begun`.
+    Begin {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Whether writes are refused.
+        read_only: bool,
+    },
+    /// Answers `Commit`.
+    Committed {
+        /// Of the commit.
+        ticket: Ticket,
+        /// What became of it.
+        outcome: CommitOutcome,
+    },
+    /// A dialled target could not be reached.
+    DialFailed {
+        /// Which.
+        target: DialTarget,
+        /// Why, for the status.
+        code: ErrorCode,
+    },
+    /// Ends a transaction. Reply: `Ended`.
+    End {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Which.
+        transaction: TransactionId,
+        /// Whether its writes are kept.
+        commit: bool,
+    },
+    /// Runs a statement. Reply: `Rows`.
+    Execute {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Inside a transaction, or on its own.
+        transaction: Option<TransactionId>,
+        /// The statement.
+        text: String,
+        /// Its parameters by name, without the colon.
+        args: Object,
+        /// What a write must survive before the reply.
+        durability: Durability,
+    },
+    /// A message arrived on a link.
+    Frame {
+        /// Which.
+        link: LinkId,
+        /// One whole message of the transport.
+        bytes: Vec<u8>,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+    },
+    /// A link is up; frames may flow.
+    LinkUp {
+        /// Its id.
+        link: LinkId,
+        /// What carries it.
+        kind: LinkKind,
+        /// The target when this side dialled.
+        target: Option<DialTarget>,
+    },
+    /// Answers `Load`. `None`: the block is not on the device any more.
+    Loaded {
+        /// Of the load.
+        ticket: Ticket,
+        /// In any order.
+        blocks: Vec<(BlockId, Option<Vec<u8>>)>,
+    },
+    /// Answers `Load` when the device failed.
+    LoadFailed {
+        /// Of the load.
+        ticket: Ticket,
+        /// Why.
+        failure: Failure,
+    },
+    /// Others appended to the shared log (another tab, another node): their records, in order, after the head known here.
+    LogGrew {
+        /// Ascending.
+        entries: Vec<(Seq, Vec<u8>)>,
+    },
+    /// Sets the credentials for the Big Peer and tries them. Reply: `LoggedIn`.
+    Login {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Names the provider.
+        provider: String,
+        /// The secret; never logged.
+        token: String,
+    },
+    /// Forgets the credentials and closes the link to the Big Peer.
+    Logout,
+    /// Answers `Maintain`.
+    Maintained {
+        /// Of the maintenance.
+        ticket: Ticket,
+        /// Whether the batch is durable.
+        result: Result<Written, DeviceError>,
+    },
+    /// Whether this engine may compact (it holds the Web Lock `compact`, or is alone).
+    MayCompact(bool),
+    /// Whether this engine runs the links (it holds the Web Lock `net`, or is alone).
+    MayLink(bool),
+    /// Registers a live query. Reply: `Done`; then a first `Notify`, and one after every change of its answer.
+    Observe {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Its id.
+        observer: ObserverId,
+        /// A SELECT.
+        text: String,
+        /// Its parameters.
+        args: Object,
+    },
+    /// The observer took its last answer and may be sent the next.
+    ObserverReady {
+        /// Which.
+        observer: ObserverId,
+    },
+    /// The host regained the network or the page became visible: dial now.
+    Online,
+    /// A peer was heard on the BroadcastChannel.
+    PeerSeen {
+        /// Who.
+        peer: PeerKey,
+    },
+    /// Answers `Reload`.
+    Reloaded {
+        /// Of the reload.
+        ticket: Ticket,
+        /// The manifest that the device holds now; `None`: it holds none.
+        manifest: Result<Option<Vec<u8>>, Failure>,
+    },
+    /// Sets this peer's name and metadata in presence.
+    SetProfile {
+        /// At most 24 bytes.
+        device_name: String,
+        /// At most 4 KiB in binary form.
+        metadata: Object,
+    },
+    /// A signal from the skin's WebRTC code for a peer, to be relayed.
+    Signal {
+        /// To whom.
+        to: PeerKey,
+        /// Opaque, at most 64 KiB.
+        payload: Vec<u8>,
+    },
+    /// Adds a subscription. Reply: `Done`.
+    Subscribe {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Its id.
+        subscription: SubscriptionId,
+        /// `SELECT * FROM c [WHERE …]`.
+        text: String,
+        /// Its parameters.
+        args: Object,
+    },
+    /// Turns sync on or off.
+    SyncOn(bool),
+    /// The time asked for by `next_timeout` has come.
+    Timeout,
+    /// Cancels a live query.
+    Unobserve {
+        /// Which.
+        observer: ObserverId,
+    },
+    /// Cancels a subscription; the documents stay.
+    Unsubscribe {
+        /// Which.
+        subscription: SubscriptionId,
+    },
+}
+
+/// What became of a commit.
+#[derive(Debug)]
+pub enum CommitOutcome {
+    /// Others appended since `expected`: their records. Nothing was written; the engine evaluates again.
+    Conflict(Vec<(Seq, Vec<u8>)>),
+    /// It is as durable as was asked, at this place in the log.
+    Durable(Seq),
+    /// Nothing was written.
+    Failed(Failure),
+}
+
+/// What the engine asks of the skin. Names in alphabetical order.
+#[derive(Debug)]
+pub enum Output {
+    /// The application must supply credentials (`Login`). 0: now.
+    AuthenticationRequired {
+        /// Until the present ones end.
+        seconds_left: u64,
+    },
+    /// Close a link.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why, for logs.
+        code: Option<ErrorCode>,
+    },
+    /// Append a record to the log, durably, if its head is still `expected`. Answer: `Committed`.
+    /// At most one is outstanding.
+    Commit {
+        /// Of the answer.
+        ticket: Ticket,
+        /// The last position this engine has seen.
+        expected: Seq,
+        /// Opaque to the skin.
+        record: Vec<u8>,
+        /// What it must survive.
+        durability: Durability,
+    },
+    /// Make a link. Answer: `LinkUp` with the target, or `DialFailed`.
+    Dial {
+        /// To whom.
+        target: DialTarget,
+    },
+    /// Read blocks. Answer: `Loaded` or `LoadFailed`.
+    Load {
+        /// Of the answer.
+        ticket: Ticket,
+        /// Which.
+        blocks: Vec<BlockId>,
+    },
+    /// Write segments and a manifest atomically. Answer: `Maintained`.
+    Maintain {
+        /// Of the answer.
+        ticket: Ticket,
+        /// What.
+        batch: DeviceBatch,
+    },
+    /// A live query has a new answer. Send `ObserverReady` to get the next.
+    Notify {
+        /// Which.
+        observer: ObserverId,
+        /// The whole answer.
+        rows: Vec<Value>,
+    },
+    /// Who is in reach changed.
+    Presence(PresenceGraph),
+    /// The log that readers rely on has a new head: tell the other tabs.
+    Published {
+        /// The new head.
+        seq: Seq,
+    },
+    /// Read the manifest again: another tab has rewritten the segments. Answer: `Reloaded`.
+    Reload {
+        /// Of the answer.
+        ticket: Ticket,
+    },
+    /// Answers a request.
+    Reply {
+        /// Of the request.
+        ticket: Ticket,
+        /// Its answer.
+        result: Result<Reply, Failure>,
+    },
+    /// Send a message on a link, in order.
+    Send {
+        /// Which.
+        link: LinkId,
+        /// One message of the transport.
+        bytes: Vec<u8>,
+    },
+    /// A signal for the skin's WebRTC code.
+    Signal {
+        /// From whom.
+        from: PeerKey,
+        /// Opaque.
+        payload: Vec<u8>,
+    },
+    /// The state of sync changed.
+    Status(Status),
+}
+
+/// The answer to a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// A transaction is open.
+    Begun(TransactionId),
+    /// Nothing to tell.
+    Done,
+    /// A transaction ended.
+    Ended {
+        /// Where its writes are in the log; `None` when there were none or it was rolled back.
+        commit: Option<Seq>,
+    },
+    /// The credentials were accepted.
+    LoggedIn,
+    /// A statement's answer.
+    Rows {
+        /// Rows of a SELECT, in order; objects.
+        rows: Vec<Value>,
+        /// `_id`s of the documents a mutation touched.
+        mutated: Vec<Value>,
+        /// Where the write is in the log; `None` for a read, inside a transaction, or when nothing changed.
+        commit: Option<Seq>,
+    },
+}
+
+/// One peer in reach.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerInfo {
+    /// Its key.
+    pub key: PeerKey,
+    /// Its name.
+    pub device_name: String,
+    /// What its application says about it.
+    pub metadata: Object,
+    /// Whether it is the server.
+    pub is_big_peer: bool,
+    /// Version of its software.
+    pub version: String,
+    /// Its live links: the other end and what carries it.
+    pub links: Vec<(PeerKey, LinkKind)>,
+}
+
+/// The peers in reach, directly or through others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PresenceGraph {
+    /// This peer.
+    pub local: PeerInfo,
+    /// The others, by key.
+    pub remotes: Vec<PeerInfo>,
+}
+
+/// The state of the link to the Big Peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BigPeerState {
+    /// Credentials are needed.
+    AuthenticationRequired,
+    /// Waiting to dial again; the code says why.
+    BackingOff(ErrorCode),
+    /// Dialling or shaking hands.
+    Connecting,
+    /// Frames flow.
+    Live,
+    /// Sync is off, or there is no Big Peer in the configuration.
+    Off,
+}
+
+/// The state of sync, for applications to show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// Whether sync was started.
+    pub sync_on: bool,
+    /// Whether the credentials were accepted by the Big Peer.
+    pub authenticated: bool,
+    /// The link to the Big Peer.
+    pub big_peer: BigPeerState,
+    /// Own commits that no Big Peer has acknowledged yet.
+    pub pending_commits: u64,
+    /// Subscriptions still catching up, over all links.
+    pub catching_up: u64,
+    /// Documents received since sync was started.
+    pub documents_received: u64,
+    /// The live links.
+    pub links: Vec<LinkStatus>,
+}
+
+/// The state of one link.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkStatus {
+    /// The other end.
+    pub peer: PeerKey,
+    /// Whether it is the server.
+    pub is_big_peer: bool,
+    /// What carries it.
+    pub kind: LinkKind,
+    /// The last of this store's commits that the other end has saved.
+    pub acknowledged: Seq,
+}

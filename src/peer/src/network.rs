@@ -1,0 +1,203 @@
+//! The state of this peer's links: which there are, whom to dial, what the other side has acknowledged.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crdt::Doc;
+use sync::{Backoff, Credentials, Hello, Outgoing, PresenceMap, Session};
+use value::{CollectionName, DocId, ErrorCode, Millis, PeerKey, Seq};
+
+use crate::io::{DialTarget, LinkId, LinkKind, PresenceGraph, Ticket};
+
+/// One link and its session.
+#[derive(Debug)]
+pub struct Link {
+    /// What carries it.
+    pub kind: LinkKind,
+    /// Whom this side dialled; `None`: the other side did.
+    pub target: Option<DialTarget>,
+    /// Handshake and keep-alive.
+    pub session: Session,
+    /// The other side, once the handshake is done.
+    pub remote: Option<Hello>,
+    /// What we owe.
+    pub outgoing: Outgoing,
+    /// How to match what we owe, in the order of `outgoing`.
+    pub matchers: Vec<Matcher>,
+    /// What we are owed.
+    pub incoming: Incoming,
+    /// The pump waits for blocks.
+    pub parked: bool,
+    /// Bytes of data frames that were saved here.
+    pub taken_bytes: u64,
+    /// An acknowledgement is to be sent.
+    pub ack_due: bool,
+    /// Position up to which the other side has saved our log.
+    pub acknowledged: Seq,
+    /// When to tell that the live stream moved over commits that held nothing for this link.
+    pub through_due: Option<Millis>,
+}
+
+/// How a subscription of the other side selects documents.
+#[derive(Debug)]
+pub enum Matcher {
+    /// Nothing: it was denied.
+    Denied,
+    /// All documents.
+    Everything,
+    /// One collection, by predicate.
+    Query(dql::Subscription),
+}
+
+/// The subscriptions that we asked for on a link.
+#[derive(Debug, Default)]
+pub struct Incoming {
+    /// Counts the sets.
+    pub generation: u64,
+    /// The set.
+    pub subs: Vec<IncomingSub>,
+    /// Parts of a unit whose end has not come.
+    pub staged: Vec<(CollectionName, DocId, Doc)>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub struct IncomingSub {
+    /// Names it.
+    pub hash: u64,
+    /// `None`: all collections.
+    pub collection: Option<CollectionName>,
+    /// It moves with the live stream.
+    pub live: bool,
+    /// It was refused.
+    pub denied: bool,
+}
+
+/// The way to a target.
+#[derive(Debug, Default)]
+pub struct Dialer {
+    /// Where it stands.
+    pub state: DialState,
+    /// Counts failures.
+    pub backoff: Backoff,
+}
+
+/// Where a dialler stands.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum DialState {
+    /// The skin is dialling, or the session shakes hands.
+    Dialling,
+    /// Nothing is wanted or possible.
+    #[default]
+    Idle,
+    /// A session is established.
+    Up,
+    /// Until the time is over.
+    Waiting {
+        /// When to try again.
+        until: Millis,
+        /// Why the last try failed.
+        code: ErrorCode,
+    },
+}
+
+/// The links and all that is known of other peers.
+#[derive(Debug)]
+pub struct Network {
+    /// By id.
+    pub links: BTreeMap<LinkId, Link>,
+    /// This engine runs the links of its store.
+    pub may_link: bool,
+    /// Sync was started.
+    pub sync_on: bool,
+    /// For the Big Peer.
+    pub credentials: Option<Credentials>,
+    /// Waits for the Big Peer's verdict on the credentials.
+    pub login: Option<Ticket>,
+    /// The Big Peer accepted the credentials.
+    pub authenticated: bool,
+    /// The application was asked for credentials and has not given any since.
+    pub asked: bool,
+    /// The way to the Big Peer.
+    pub big_peer: Dialer,
+    /// The ways to nearby peers.
+    pub mesh: BTreeMap<PeerKey, Dialer>,
+    /// Peers heard on the BroadcastChannel, and when.
+    pub seen: BTreeMap<PeerKey, Millis>,
+    /// What peers say of themselves.
+    pub presence: PresenceMap,
+    /// When to renew our own entry.
+    pub renew_at: Millis,
+    /// The graph that was last told.
+    pub told_graph: Option<PresenceGraph>,
+    /// Documents that links brought.
+    pub documents_received: u64,
+    /// Position up to which the Big Peer has saved our log.
+    pub acknowledged: Seq,
+    /// It moved since it was last written.
+    pub acknowledged_moved: bool,
+    /// Own commits beyond it.
+    pub pending: VecDeque<Seq>,
+}
+
+impl Network {
+    /// Starts with no links.
+    pub fn new(now: Millis) -> Network {
+        Network {
+            links: BTreeMap::new(),
+            may_link: false,
+            sync_on: false,
+            credentials: None,
+            login: None,
+            authenticated: false,
+            asked: false,
+            big_peer: Dialer::default(),
+            mesh: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            presence: PresenceMap::default(),
+            renew_at: now,
+            told_graph: None,
+            documents_received: 0,
+            acknowledged: Seq(0),
+            acknowledged_moved: false,
+            pending: VecDeque::new(),
+        }
+    }
+
+    /// Lets the pumps try again.
+    pub fn unpark(&mut self) {
+        self.links.values_mut().for_each(|link| link.parked = false);
+    }
+
+    /// Returns the established link to a peer.
+    pub fn link_to(&self, peer: &PeerKey) -> Option<LinkId> {
+        let is = |link: &&Link| link.remote.as_ref().is_some_and(|remote| remote.peer_key == *peer);
+        self.links.iter().find(|(_, link)| is(link)).map(|(id, _)| *id)
+    }
+
+    /// Returns the established links.
+    pub fn established(&self) -> impl Iterator<Item = (LinkId, &Link, &Hello)> {
+        self.links.iter().filter_map(|(id, link)| Some((*id, link, link.remote.as_ref()?)))
+    }
+}
+
+impl Dialer {
+    /// A try failed.
+    pub fn failed(&mut self, now: Millis, random: u64, code: ErrorCode) {
+        self.state = DialState::Waiting { until: now.plus(self.backoff.failed(random)), code };
+    }
+
+    /// A session is established.
+    pub fn succeeded(&mut self) {
+        self.backoff.succeeded();
+        self.state = DialState::Up;
+    }
+
+    /// Says whether it is time to dial.
+    pub fn is_due(&self, now: Millis) -> bool {
+        match self.state {
+            DialState::Idle => true,
+            DialState::Waiting { until, .. } => until <= now,
+            DialState::Dialling | DialState::Up => false,
+        }
+    }
+}

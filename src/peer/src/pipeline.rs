@@ -1,0 +1,133 @@
+//! Writes in order: jobs are evaluated one after another over a shared draft, and the draft becomes one commit.
+//!
+//! While a commit is on its way to the device, further jobs wait; when it is durable they form the next group (group commit
+//! without a timer). A group that lost a race with another writer of the same log is evaluated again, over what the other
+//! wrote. Nothing is visible to readers, observers or links before it is durable.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crdt::Doc;
+use store::Durability;
+use value::{CollectionName, DocId, Failure, Seq, StoreId};
+
+use crate::cursor::Cursor;
+use crate::draft::Draft;
+use crate::io::{LinkId, Reply, Ticket};
+use crate::statement::Prepared;
+
+/// Jobs of one commit at most.
+pub const GROUP_JOBS_MAX: usize = 4096;
+/// Bytes of one commit, after which the group is closed. A single job may be larger.
+pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
+
+/// Something that may write.
+#[derive(Debug)]
+pub enum Job {
+    /// Opens a transaction once everything before it is durable.
+    Begin {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Whether writes are refused.
+        read_only: bool,
+    },
+    /// Merges what a link brought.
+    Remote(RemoteUnit),
+    /// A statement that can write.
+    Statement {
+        /// Of the reply.
+        ticket: Ticket,
+        /// The statement.
+        prepared: Rc<Prepared>,
+        /// What it must survive.
+        durability: Durability,
+    },
+}
+
+/// A unit of changes from another store; applied whole.
+#[derive(Debug)]
+pub struct RemoteUnit {
+    /// The link that brought it.
+    pub link: LinkId,
+    /// The store it comes from.
+    pub store: StoreId,
+    /// The changes.
+    pub docs: Vec<(CollectionName, DocId, Doc)>,
+    /// Cursors that move with it, by hash of the subscription.
+    pub moves: Vec<(u64, Cursor)>,
+    /// Bytes of its frames, to acknowledge.
+    pub bytes: u64,
+}
+
+/// What to do when a group is durable.
+#[derive(Debug)]
+pub enum Completion {
+    /// Acknowledge what a link brought.
+    Acknowledge {
+        /// The link.
+        link: LinkId,
+        /// The store at its other end.
+        store: StoreId,
+        /// Cursors that have moved.
+        moves: Vec<(u64, Cursor)>,
+        /// Documents that came.
+        docs: u64,
+        /// Bytes of frames.
+        bytes: u64,
+    },
+    /// Answer a statement or the end of a transaction.
+    Reply {
+        /// Of the reply.
+        ticket: Ticket,
+        /// What to say; the position is filled in.
+        result: Result<Reply, Failure>,
+        /// Whether it wrote something.
+        wrote: bool,
+    },
+}
+
+/// Evaluated jobs whose commit is on its way.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// The jobs, to be evaluated again after a conflict. Empty for a transaction, which is not.
+    pub jobs: Vec<Job>,
+    /// Their changes.
+    pub draft: Draft,
+    /// What to do when they are durable.
+    pub completions: Vec<Completion>,
+    /// The strongest that was asked for.
+    pub durability: Durability,
+    /// The ticket of a transaction's end.
+    pub transaction: Option<Ticket>,
+}
+
+impl Group {
+    /// Says whether another job fits.
+    pub fn has_room(&self) -> bool {
+        self.jobs.len() < GROUP_JOBS_MAX && self.draft.bytes() < GROUP_BYTES_MAX
+    }
+}
+
+/// The writes that wait and the commit that is on its way.
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    /// Waiting jobs, oldest first.
+    pub jobs: VecDeque<Job>,
+    /// Records that others appended, to be applied before anything else.
+    pub foreign: VecDeque<(Seq, Vec<u8>)>,
+    /// The group that is being evaluated or committed.
+    pub group: Group,
+    /// The commit that is on its way, and the bytes of its record.
+    pub committing: Option<(Ticket, usize)>,
+    /// Waiting for blocks.
+    pub parked: bool,
+}
+
+/// Returns the stronger of two.
+pub fn stronger(a: Durability, b: Durability) -> Durability {
+    match (a, b) {
+        (Durability::Strict, _) | (_, Durability::Strict) => Durability::Strict,
+        (Durability::Relaxed, _) | (_, Durability::Relaxed) => Durability::Relaxed,
+        (Durability::Memory, Durability::Memory) => Durability::Memory,
+    }
+}

@@ -1,0 +1,169 @@
+//! Who is in reach: this peer's own entry, the graph of the others, and what applications are told.
+//!
+//! A link is drawn when both its ends say so; peers that no drawn path leads to are out of reach, whatever their entries
+//! say, until those expire.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use store::Store;
+use sync::presence::RENEW_MS;
+use sync::{Entry, Message};
+use value::limits::DEPTH_MAX;
+use value::{DecodeError, Object, PeerKey, Reader, Value, Writer, cbor};
+
+use crate::config::Role;
+use crate::engine::Engine;
+use crate::io::{LinkId, LinkKind, Output, PeerInfo, PresenceGraph};
+
+/// Longest metadata of a peer, bytes in binary form.
+pub const METADATA_BYTES_MAX: usize = 4096;
+
+impl<S: Store> Engine<S> {
+    pub(crate) fn set_profile(&mut self, device_name: String, metadata: Object) {
+        self.config.device_name = device_name;
+        self.config.metadata = metadata;
+        self.links_changed();
+    }
+
+    /// Writes this peer's entry anew and tells the links.
+    pub(crate) fn links_changed(&mut self) {
+        if !self.network.sync_on {
+            return self.tell_presence();
+        }
+        let entry = Entry {
+            peer: self.config.peer_key.clone(),
+            stamp: self.clock.tick(self.now),
+            body: encode_body(&self.local_info()),
+        };
+        self.network.renew_at = self.now.plus(RENEW_MS);
+        self.network.presence.merge(entry.clone(), self.now);
+        self.broadcast(vec![entry], None);
+        self.tell_presence();
+    }
+
+    /// Tells a new link everything known.
+    pub(crate) fn send_presence(&mut self, id: LinkId) {
+        let entries = self.network.presence.entries().cloned().collect();
+        self.send(id, &Message::Presence { entries });
+    }
+
+    pub(crate) fn presence_heard(&mut self, from: LinkId, entries: Vec<Entry>) {
+        let mut news = Vec::new();
+        for entry in entries {
+            let own = entry.peer == self.config.peer_key;
+            let sound = decode_body(entry.peer.clone(), &entry.body).is_ok();
+            if !own && sound && self.network.presence.merge(entry.clone(), self.now) {
+                news.push(entry);
+            }
+        }
+        if !news.is_empty() {
+            self.broadcast(news, Some(from));
+            self.tell_presence();
+        }
+    }
+
+    pub(crate) fn presence_time_passed(&mut self) {
+        if !self.network.sync_on {
+            return;
+        }
+        if self.network.renew_at <= self.now {
+            self.links_changed();
+        }
+        if self.network.presence.expire(self.now) {
+            self.tell_presence();
+        }
+    }
+
+    fn broadcast(&mut self, entries: Vec<Entry>, except: Option<LinkId>) {
+        let ids: Vec<LinkId> =
+            self.network.established().map(|(id, _, _)| id).filter(|id| Some(*id) != except).collect();
+        let message = Message::Presence { entries };
+        ids.into_iter().for_each(|id| _ = self.send(id, &message));
+    }
+
+    /// Returns what a peer says of itself.
+    pub(crate) fn peer_info(&self, peer: &PeerKey) -> Option<PeerInfo> {
+        let entry = self.network.presence.entry(peer)?;
+        decode_body(entry.peer.clone(), &entry.body).ok()
+    }
+
+    fn local_info(&self) -> PeerInfo {
+        let links = self.network.established().map(|(_, link, remote)| (remote.peer_key.clone(), link.kind));
+        PeerInfo {
+            key: self.config.peer_key.clone(),
+            device_name: self.config.device_name.clone(),
+            metadata: self.config.metadata.clone(),
+            is_big_peer: matches!(self.config.role, Role::BigPeer { .. }),
+            version: self.config.version.clone(),
+            links: links.collect::<BTreeSet<_>>().into_iter().collect(),
+        }
+    }
+
+    fn tell_presence(&mut self) {
+        let local = self.local_info();
+        let infos = self.network.presence.entries().filter(|entry| entry.peer != local.key);
+        let infos = infos.filter_map(|entry| decode_body(entry.peer.clone(), &entry.body).ok());
+        let mut infos: BTreeMap<PeerKey, PeerInfo> = infos.map(|info| (info.key.clone(), info)).collect();
+        let mut reached = Vec::new();
+        let mut frontier = vec![local.clone()];
+        while let Some(info) = frontier.pop() {
+            for (key, _) in &info.links {
+                let mutual = infos.get(key).is_some_and(|other| other.links.iter().any(|(back, _)| *back == info.key));
+                if mutual && let Some(other) = infos.remove(key) {
+                    reached.push(other.clone());
+                    frontier.push(other);
+                }
+            }
+        }
+        reached.sort_by(|a, b| a.key.cmp(&b.key));
+        let graph = PresenceGraph { local, remotes: reached };
+        if self.network.told_graph.as_ref() != Some(&graph) {
+            self.network.told_graph = Some(graph.clone());
+            self.outputs.push_back(Output::Presence(graph));
+        }
+    }
+}
+
+/// Layout: version of the layout, name, metadata, flag, version of the software, links (count, each: key, kind).
+fn encode_body(info: &PeerInfo) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.u8(1).str(&info.device_name).bytes(&cbor::encode(&Value::Object(info.metadata.clone())));
+    out.u8(u8::from(info.is_big_peer)).str(&info.version).var(info.links.len() as u64);
+    for (key, kind) in &info.links {
+        out.str(&key.0).u8(match kind {
+            LinkKind::Simulated => 0,
+            LinkKind::WebRtc => 1,
+            LinkKind::WebSocket => 2,
+        });
+    }
+    out.finish()
+}
+
+fn decode_body(key: PeerKey, body: &[u8]) -> Result<PeerInfo, DecodeError> {
+    let mut r = Reader::new(body);
+    let layout = r.u8()?;
+    if layout != 1 {
+        return Err(DecodeError::Version(u64::from(layout)));
+    }
+    let device_name = r.str(256)?.to_owned();
+    let metadata = cbor::decode(r.bytes(METADATA_BYTES_MAX)?, METADATA_BYTES_MAX)?;
+    let metadata = metadata.into_object().ok_or(DecodeError::Invalid("metadata"))?;
+    if Value::Object(metadata.clone()).depth() > DEPTH_MAX {
+        return Err(DecodeError::Limit("depth"));
+    }
+    let is_big_peer = r.u8()? == 1;
+    let version = r.str(256)?.to_owned();
+    let mut links = Vec::new();
+    for _ in 0..r.count(4096)? {
+        let peer = PeerKey(r.str(128)?.to_owned());
+        let kind = match r.u8()? {
+            0 => LinkKind::Simulated,
+            1 => LinkKind::WebRtc,
+            2 => LinkKind::WebSocket,
+            _ => return Err(DecodeError::Invalid("link kind")),
+        };
+        links.push((peer, kind));
+    }
+    r.finish()?;
+    Ok(PeerInfo { key, device_name, metadata, is_big_peer, version, links })
+}

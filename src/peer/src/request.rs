@@ -1,0 +1,259 @@
+//! What applications ask: statements, transactions, observers, subscriptions.
+
+use std::rc::Rc;
+
+use dql::Plan;
+use store::{Durability, Store};
+use value::{ErrorCode, Failure, Object, Value};
+
+use crate::engine::Engine;
+use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
+use crate::observer::Observer;
+use crate::pipeline::{Completion, Group, Job};
+use crate::statement::{Outcome, Prepared, Stop};
+use crate::transaction::Transaction;
+use crate::view::View;
+
+impl<S: Store> Engine<S> {
+    pub(crate) fn execute(
+        &mut self,
+        ticket: Ticket,
+        transaction: Option<TransactionId>,
+        text: String,
+        args: &Object,
+        durability: Durability,
+    ) {
+        if let Some(failure) = &self.broken {
+            let failure = failure.clone();
+            return self.reply(ticket, Err(failure));
+        }
+        let prepared = match Prepared::new(text, args) {
+            Ok(prepared) => Rc::new(prepared),
+            Err(failure) => return self.reply(ticket, Err(failure)),
+        };
+        match transaction {
+            Some(id) => self.execute_inside(ticket, id, prepared),
+            None if prepared.is_write() => {
+                self.pipeline.jobs.push_back(Job::Statement { ticket, prepared, durability });
+            }
+            None => self.reads.push((ticket, prepared)),
+        }
+    }
+
+    fn execute_inside(&mut self, ticket: Ticket, id: TransactionId, prepared: Rc<Prepared>) {
+        match self.transactions.open.get_mut(&id) {
+            None => self.reply(ticket, Err(no_transaction())),
+            Some(transaction) if transaction.read_only && prepared.is_write() => {
+                let message = "this transaction is read-only; open it with isReadOnly: false to write";
+                self.reply(ticket, Err(Failure::new(ErrorCode::StoreTransactionReadOnly, message)));
+            }
+            Some(transaction) => transaction.waiting.push((ticket, prepared)),
+        }
+    }
+
+    pub(crate) fn begin(&mut self, ticket: Ticket, read_only: bool) {
+        if let Some(failure) = &self.broken {
+            let failure = failure.clone();
+            return self.reply(ticket, Err(failure));
+        }
+        let beside = read_only && !self.transactions.open.is_empty() && self.pipeline.committing.is_none();
+        if beside {
+            self.open_transaction(ticket, read_only);
+        } else {
+            self.pipeline.jobs.push_back(Job::Begin { ticket, read_only });
+        }
+    }
+
+    pub(crate) fn open_transaction(&mut self, ticket: Ticket, read_only: bool) {
+        self.transactions.opened += 1;
+        let id = TransactionId(self.transactions.opened);
+        let stamp = self.stamp();
+        let transaction = Transaction {
+            read_only,
+            draft: crate::draft::Draft::default(),
+            stamp,
+            waiting: Vec::new(),
+            ending: None,
+        };
+        self.transactions.open.insert(id, transaction);
+        self.reply(ticket, Ok(Reply::Begun(id)));
+    }
+
+    pub(crate) fn end(&mut self, ticket: Ticket, id: TransactionId, commit: bool) {
+        let Some(transaction) = self.transactions.open.get_mut(&id) else {
+            return self.reply(ticket, Err(no_transaction()));
+        };
+        if commit && (!transaction.draft.is_empty() || !transaction.waiting.is_empty()) {
+            transaction.ending = Some(ticket);
+            return;
+        }
+        let transaction = self.transactions.open.remove(&id).expect("it was just found");
+        let failure = Failure::new(ErrorCode::QueryExecution, "the transaction was rolled back");
+        for (waiting, _) in transaction.waiting {
+            self.reply(waiting, Err(failure.clone()));
+        }
+        self.reply(ticket, Ok(Reply::Ended { commit: None }));
+    }
+
+    /// Makes the ending transaction the next group; it is not evaluated again after a conflict.
+    pub(crate) fn group_of_transaction(&mut self) -> bool {
+        let Some(id) = self.transactions.ready_to_commit() else { return false };
+        let transaction = self.transactions.open.remove(&id).expect("it was just found");
+        let ticket = transaction.ending.expect("it was found by its ending");
+        let completion = Completion::Reply { ticket, result: Ok(Reply::Ended { commit: None }), wrote: true };
+        self.pipeline.group = Group {
+            jobs: Vec::new(),
+            draft: transaction.draft,
+            completions: vec![completion],
+            durability: Durability::Relaxed,
+            transaction: Some(ticket),
+        };
+        true
+    }
+
+    /// Runs the statements that wait inside transactions.
+    pub(crate) fn run_transactions(&mut self) {
+        let ids: Vec<TransactionId> = self.transactions.open.keys().copied().collect();
+        for id in ids {
+            while !self.parked && self.run_next_inside(id) {}
+        }
+        // An ending transaction may just have become ready.
+        while self.run_pipeline() {}
+    }
+
+    fn run_next_inside(&mut self, id: TransactionId) -> bool {
+        let Some(transaction) = self.transactions.open.get_mut(&id) else { return false };
+        if transaction.waiting.is_empty() {
+            return false;
+        }
+        let (ticket, prepared) = transaction.waiting[0].clone();
+        let view = View::new(&self.store, vec![&transaction.draft]);
+        match prepared.run(&view, transaction.stamp, &mut self.random) {
+            Ok(outcome) => {
+                transaction.waiting.remove(0);
+                let (rows, mutated) = answer(&outcome);
+                outcome.writes.into_iter().for_each(|write| transaction.draft.add(crate::record::LOCAL, write));
+                self.reply(ticket, Ok(Reply::Rows { rows, mutated, commit: None }));
+                true
+            }
+            Err(Stop::Failed(failure)) => {
+                transaction.waiting.remove(0);
+                self.reply(ticket, Err(failure));
+                true
+            }
+            Err(Stop::Blocked(error)) => match self.park_on(error) {
+                Ok(()) => {
+                    self.parked = true;
+                    false
+                }
+                Err(failure) => {
+                    self.break_down(failure);
+                    false
+                }
+            },
+        }
+    }
+
+    pub(crate) fn fail_transactions(&mut self, failure: &Failure) {
+        for (_, transaction) in std::mem::take(&mut self.transactions.open) {
+            let waiting = transaction.waiting.into_iter().map(|(ticket, _)| ticket);
+            for ticket in waiting.chain(transaction.ending) {
+                self.reply(ticket, Err(failure.clone()));
+            }
+        }
+    }
+
+    /// Answers the statements that only read.
+    pub(crate) fn run_reads(&mut self) {
+        if !self.booted || self.parked {
+            return;
+        }
+        for (ticket, prepared) in std::mem::take(&mut self.reads) {
+            let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
+            match prepared.run(&View::new(&self.store, Vec::new()), stamp, &mut self.random) {
+                Ok(outcome) => {
+                    self.reply(ticket, Ok(Reply::Rows { rows: outcome.rows, mutated: Vec::new(), commit: None }));
+                }
+                Err(Stop::Failed(failure)) => self.reply(ticket, Err(failure)),
+                Err(Stop::Blocked(error)) => match self.park_on(error) {
+                    Ok(()) => {
+                        self.reads.push((ticket, prepared));
+                        self.parked = true;
+                    }
+                    Err(failure) => self.reply(ticket, Err(failure)),
+                },
+            }
+        }
+    }
+
+    pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: &Object) {
+        let prepared = match Prepared::new(text, args) {
+            Ok(prepared) => prepared,
+            Err(failure) => return self.reply(ticket, Err(failure)),
+        };
+        if !matches!(prepared.plan, Plan::Select(_)) {
+            let message = "an observer takes a SELECT statement; run the others with store.execute";
+            return self.reply(ticket, Err(Failure::new(ErrorCode::QueryUnsupported, message)));
+        }
+        self.observers.insert(id, Observer::new(Rc::new(prepared)));
+        self.reply(ticket, Ok(Reply::Done));
+    }
+
+    /// Evaluates the observers that are due and tells those whose answer changed.
+    pub(crate) fn run_observers(&mut self) {
+        if !self.booted || self.parked || self.broken.is_some() {
+            return;
+        }
+        let due: Vec<ObserverId> =
+            self.observers.iter().filter(|(_, observer)| observer.is_due()).map(|(id, _)| *id).collect();
+        for id in due {
+            let prepared = Rc::clone(&self.observers[&id].prepared);
+            let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
+            let rows = match prepared.run(&View::new(&self.store, Vec::new()), stamp, &mut self.random) {
+                Ok(outcome) => outcome.rows,
+                // An expression that fails on this data has no rows to show; the next change tries again.
+                Err(Stop::Failed(_)) => Vec::new(),
+                Err(Stop::Blocked(error)) => {
+                    match self.park_on(error) {
+                        Ok(()) => self.parked = true,
+                        Err(failure) => self.break_down(failure),
+                    }
+                    return;
+                }
+            };
+            let observer = self.observers.get_mut(&id).expect("it was listed above");
+            if observer.evaluated(&rows) {
+                self.outputs.push_back(Output::Notify { observer: id, rows });
+            }
+        }
+    }
+
+    pub(crate) fn subscribe(&mut self, ticket: Ticket, id: SubscriptionId, text: &str, args: &Object) {
+        match dql::subscription(text, args) {
+            Ok(subscription) => {
+                self.subscriptions.insert(id, (subscription, args.clone()));
+                self.subscriptions_changed();
+                self.reply(ticket, Ok(Reply::Done));
+            }
+            Err(error) => {
+                let failure = error.failure(text);
+                self.reply(ticket, Err(failure));
+            }
+        }
+    }
+
+    pub(crate) fn unsubscribe(&mut self, id: SubscriptionId) {
+        if self.subscriptions.remove(&id).is_some() {
+            self.subscriptions_changed();
+        }
+    }
+}
+
+/// Returns the rows and `_id`s of an outcome.
+pub(crate) fn answer(outcome: &Outcome) -> (Vec<Value>, Vec<Value>) {
+    (outcome.rows.clone(), outcome.mutated.iter().map(value::DocId::to_value).collect())
+}
+
+fn no_transaction() -> Failure {
+    Failure::new(ErrorCode::QueryExecution, "the transaction has ended; begin another")
+}

@@ -1,0 +1,265 @@
+//! Carries out one planned statement: reads documents, computes rows or changes, and changes nothing itself.
+//!
+//! Because evaluation is pure, a statement that meets a block that is not in memory, or that lost a race with another tab,
+//! is simply run again.
+
+use std::collections::BTreeSet;
+
+use crdt::{Doc, EditError, Op, Stamp, Type, Types};
+use dql::{Access, ConflictPolicy, Declarations, Delete, DqlError, FieldType, Flow, Insert, PathOp, Plan, Select};
+use dql::{Source, Update};
+use store::{ReadError, Store};
+use value::{CollectionName, DocId, ErrorCode, Failure, Object, Value};
+
+use crate::draft::Write;
+use crate::random::Random;
+use crate::view::{Scan, View, object};
+
+/// A statement that was parsed and joined with its arguments.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The text, for the caret line of an error.
+    pub text: String,
+    /// What to do.
+    pub plan: Plan,
+}
+
+/// What a statement came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Rows of a SELECT.
+    pub rows: Vec<Value>,
+    /// Documents that a mutation touched.
+    pub mutated: Vec<DocId>,
+    /// Changes to commit, in order.
+    pub writes: Vec<Write>,
+}
+
+/// Why a statement came to nothing.
+#[derive(Debug)]
+pub enum Stop {
+    /// Blocks must be loaded first, or the store failed.
+    Blocked(ReadError),
+    /// The statement failed; nothing is changed.
+    Failed(Failure),
+}
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Stop {
+        Stop::Blocked(error)
+    }
+}
+
+impl Prepared {
+    /// Parses a statement and joins it with its arguments.
+    pub fn new(text: String, args: &Object) -> Result<Prepared, Failure> {
+        let planned = dql::parse(&text).and_then(|statement| dql::plan(&statement, args));
+        match planned {
+            Ok(plan) => Ok(Prepared { text, plan }),
+            Err(error) => Err(error.failure(&text)),
+        }
+    }
+
+    /// Says whether the statement can change documents.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.plan, Plan::Select(_) | Plan::Explain(_))
+    }
+
+    /// Carries the statement out over a view. `stamp` is the transaction's; `random` makes missing `_id`s.
+    pub fn run<S: Store>(&self, view: &View<'_, S>, stamp: Stamp, random: &mut Random) -> Result<Outcome, Stop> {
+        match &self.plan {
+            Plan::Delete(delete) => self.delete(delete, view, |doc| Some(crdt::delete(doc, stamp))),
+            Plan::Evict(evict) => self.delete(evict, view, |_| None),
+            Plan::Explain(explanation) => Ok(Outcome { rows: vec![explanation.clone()], ..Outcome::default() }),
+            Plan::Insert(insert) => self.insert(insert, view, stamp, random),
+            Plan::Select(select) => self.select(select, view),
+            Plan::Update(update) => self.update(update, view, stamp),
+        }
+    }
+
+    fn select<S: Store>(&self, select: &Select, view: &View<'_, S>) -> Result<Outcome, Stop> {
+        let mut run = select.start();
+        match select.source() {
+            None => _ = run.push(&Object::new()).map_err(|error| self.failed(&error))?,
+            Some(source) => {
+                let types = types_of(&source.types);
+                read(source, view, |id, doc| {
+                    let Some(object) = object(&doc, id, &types) else { return Ok(Scan::Continue) };
+                    match run.push(&object).map_err(|error| self.failed(&error))? {
+                        Flow::Continue => Ok(Scan::Continue),
+                        Flow::Enough => Ok(Scan::Stop),
+                    }
+                })?;
+            }
+        }
+        let rows = run.finish().map_err(|error| self.failed(&error))?;
+        Ok(Outcome { rows, ..Outcome::default() })
+    }
+
+    fn insert<S: Store>(
+        &self,
+        insert: &Insert,
+        view: &View<'_, S>,
+        stamp: Stamp,
+        random: &mut Random,
+    ) -> Result<Outcome, Stop> {
+        let types = types_of(&insert.types);
+        let mut outcome = Outcome::default();
+        let mut seen = BTreeSet::new();
+        for document in &insert.documents {
+            let mut document = document.clone();
+            let id = document.remove("_id").unwrap_or_else(|| Value::Str(random.document_id()));
+            let id = DocId::new(&id).map_err(|error| failed(ErrorCode::StoreDocumentId, error.to_string()))?;
+            if !seen.insert(id.clone()) {
+                return Err(conflict(&insert.collection, &id, "occurs twice in the statement"));
+            }
+            let before = view.doc(&insert.collection, &id)?;
+            let delta = match (insert.initial, before.is_live(), insert.policy) {
+                (true, _, _) => crdt::insert_initial(&before, &document, &types),
+                (false, false, _) | (false, true, ConflictPolicy::Update) => {
+                    crdt::insert(&before, &document, &types, stamp)
+                }
+                (false, true, ConflictPolicy::UpdateLocalDiff) => {
+                    crdt::upsert_changed(&before, &document, &types, stamp)
+                }
+                (false, true, ConflictPolicy::Nothing) => continue,
+                (false, true, ConflictPolicy::Fail) => return Err(conflict(&insert.collection, &id, "exists")),
+            };
+            add(&mut outcome, &insert.collection, id, before, Some(delta.map_err(refused)?));
+        }
+        Ok(outcome)
+    }
+
+    fn update<S: Store>(&self, update: &Update, view: &View<'_, S>, stamp: Stamp) -> Result<Outcome, Stop> {
+        let source = update.source();
+        let types = types_of(&source.types);
+        let mut outcome = Outcome::default();
+        read(source, view, |id, doc| {
+            let Some(object) = object(&doc, id, &types) else { return Ok(Scan::Continue) };
+            let operations = update.operations(&object).map_err(|error| self.failed(&error))?;
+            if let Some(operations) = operations {
+                let ops: Vec<Op> = operations.into_iter().map(op_of).collect::<Result<_, _>>()?;
+                let delta = crdt::edit(&doc, &ops, &types, stamp).map_err(refused)?;
+                add(&mut outcome, &source.collection, id.clone(), doc, Some(delta));
+            }
+            Ok(Scan::Continue)
+        })?;
+        Ok(outcome)
+    }
+
+    fn delete<S: Store>(
+        &self,
+        delete: &Delete,
+        view: &View<'_, S>,
+        delta: impl Fn(&Doc) -> Option<Doc>,
+    ) -> Result<Outcome, Stop> {
+        let source = delete.source();
+        let types = types_of(&source.types);
+        let limit = delete.limit().unwrap_or(usize::MAX);
+        let mut outcome = Outcome::default();
+        read(source, view, |id, doc| {
+            if outcome.mutated.len() >= limit {
+                return Ok(Scan::Stop);
+            }
+            let Some(object) = object(&doc, id, &types) else { return Ok(Scan::Continue) };
+            if delete.matches(&object).map_err(|error| self.failed(&error))? {
+                let delta = delta(&doc);
+                add(&mut outcome, &source.collection, id.clone(), doc, delta);
+            }
+            Ok(Scan::Continue)
+        })?;
+        Ok(outcome)
+    }
+
+    fn failed(&self, error: &DqlError) -> Stop {
+        Stop::Failed(error.failure(&self.text))
+    }
+}
+
+/// Reads the documents that a source names.
+fn read<S: Store>(
+    source: &Source,
+    view: &View<'_, S>,
+    mut visit: impl FnMut(&DocId, Doc) -> Result<Scan, Stop>,
+) -> Result<(), Stop> {
+    match &source.access {
+        Access::All => view.scan(&source.collection, visit),
+        Access::Ids(ids) => {
+            let mut seen = BTreeSet::new();
+            // A value that cannot identify identifies nothing.
+            for id in ids.iter().filter_map(|id| DocId::new(id).ok()) {
+                if !seen.insert(id.clone()) {
+                    continue;
+                }
+                let doc = view.doc(&source.collection, &id)?;
+                if visit(&id, doc)? == Scan::Stop {
+                    break;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Notes a touched document; a delta that changes nothing is not written.
+fn add(outcome: &mut Outcome, collection: &CollectionName, id: DocId, before: Doc, delta: Option<Doc>) {
+    let changes = delta.as_ref().is_none_or(|delta| !delta.is_absent() && before.clone().join(delta));
+    outcome.mutated.push(id.clone());
+    if changes {
+        outcome.writes.push(Write { collection: collection.clone(), id, before, delta });
+    }
+}
+
+fn types_of(declarations: &Declarations) -> Types {
+    let type_of = |field: &FieldType| match field {
+        FieldType::Attachment => Type::Attachment,
+        FieldType::Counter => Type::Counter,
+        FieldType::List => Type::List,
+        FieldType::Map => Type::Map,
+        FieldType::PnCounter => Type::PnCounter,
+        FieldType::Register => Type::Register,
+        FieldType::Text => Type::Text,
+        FieldType::Xml => Type::Xml,
+    };
+    Types(declarations.0.iter().map(|(path, field)| (path.clone(), type_of(field))).collect())
+}
+
+/// Counters count in whole numbers that a float holds exactly.
+fn whole(number: f64) -> Result<i64, Stop> {
+    if number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0 {
+        return Ok(number as i64);
+    }
+    let message = format!("a counter counts in whole numbers of at most 2^53, and this one is {number}");
+    Err(failed(ErrorCode::QueryUnsupported, message))
+}
+
+fn op_of(operation: PathOp) -> Result<Op, Stop> {
+    Ok(match operation {
+        PathOp::Increment { path, by } => Op::Increment { path, by: whole(by)? },
+        PathOp::PnIncrement { path, by } => Op::PnIncrement { path, by: whole(by)? },
+        PathOp::Restart { path, with } => Op::Restart { path, with: whole(with)? },
+        PathOp::Set { path, value } => Op::Set { path, value },
+        PathOp::Unset { path } => Op::Unset { path },
+    })
+}
+
+fn conflict(collection: &CollectionName, id: &DocId, what: &str) -> Stop {
+    let id = match id.to_value() {
+        Value::Str(text) => format!("'{text}'"),
+        Value::Int(int) => int.to_string(),
+        other => format!("{other:?}"),
+    };
+    let message = format!(
+        "Identifier conflict on document {id}: it {what} in collection {collection}; \
+         choose ON ID CONFLICT DO UPDATE, DO UPDATE_LOCAL_DIFF or DO NOTHING"
+    );
+    failed(ErrorCode::StoreIdentifierConflict, message)
+}
+
+fn refused(error: EditError) -> Stop {
+    Stop::Failed(error.into())
+}
+
+fn failed(code: ErrorCode, message: String) -> Stop {
+    Stop::Failed(Failure::new(code, message))
+}

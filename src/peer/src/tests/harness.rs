@@ -1,0 +1,264 @@
+//! A world of engines: each over a memory store and a log in a vector; links carry every message at once.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use store::{Durability, MemoryStore};
+use value::{ErrorCode, Failure, Millis, Object, PeerKey, ReplicaId, Seq, StoreId, Value};
+
+use crate::config::{Boot, Config, Role};
+use crate::engine::Engine;
+use crate::io::{CommitOutcome, DialTarget, Input, LinkId, LinkKind, ObserverId, Output, Reply, Ticket};
+
+/// The Big Peer's number.
+pub const BIG: usize = 0;
+/// The token it accepts.
+pub const TOKEN: &str = "secret";
+
+/// One engine and what it has said.
+pub struct Node {
+    pub engine: Engine<MemoryStore>,
+    pub log: Vec<(Seq, Vec<u8>)>,
+    pub replies: BTreeMap<Ticket, Result<Reply, Failure>>,
+    pub told: BTreeMap<ObserverId, Vec<Vec<Value>>>,
+    pub sent_bytes: usize,
+    pub asked_for_credentials: usize,
+    pub commits: usize,
+    config: Config,
+}
+
+/// Engines and the links between them.
+pub struct World {
+    pub nodes: Vec<Node>,
+    pub now: Millis,
+    /// Whether the Big Peer can be reached.
+    pub big_peer_up: bool,
+    /// Whether commits fail, by node.
+    pub quota: bool,
+    tickets: u64,
+    links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
+    queue: VecDeque<(usize, Input)>,
+}
+
+fn config(number: usize) -> Config {
+    Config {
+        database: "d".into(),
+        replica: ReplicaId(100 + number as u64),
+        store: StoreId(200 + number as u64),
+        slot: 0,
+        peer_key: PeerKey(format!("p{number}")),
+        device_name: format!("n{number}"),
+        metadata: Object::new(),
+        version: "0".into(),
+        role: match number {
+            BIG => Role::BigPeer { token: TOKEN.into() },
+            _ => Role::SmallPeer { big_peer_url: Some("ws://big".into()) },
+        },
+    }
+}
+
+fn node(config: Config, log: Vec<(Seq, Vec<u8>)>, now: Millis) -> Node {
+    let boot = Boot { log: log.clone(), log_start: Seq(0) };
+    Node {
+        engine: Engine::new(config.clone(), MemoryStore::default(), boot, 1, now),
+        log,
+        replies: BTreeMap::new(),
+        told: BTreeMap::new(),
+        sent_bytes: 0,
+        asked_for_credentials: 0,
+        commits: 0,
+        config,
+    }
+}
+
+impl World {
+    /// Makes a Big Peer and some Small Peers, all with sync off but the Big Peer.
+    pub fn new(small_peers: usize) -> World {
+        let now = Millis(1_000_000);
+        let mut world = World {
+            nodes: (0..=small_peers).map(|number| node(config(number), Vec::new(), now)).collect(),
+            now,
+            big_peer_up: true,
+            quota: false,
+            tickets: 1 << 32,
+            links: BTreeMap::new(),
+            queue: VecDeque::new(),
+        };
+        for number in 0..=small_peers {
+            world.input(number, Input::MayLink(true));
+        }
+        world.input(BIG, Input::SyncOn(true));
+        world
+    }
+
+    /// Starts sync on a Small Peer with the right token and one subscription.
+    pub fn online(&mut self, number: usize, subscription: &str) {
+        let ticket = self.ticket();
+        let id = crate::io::SubscriptionId(ticket.0);
+        self.input(number, Input::Subscribe { ticket, subscription: id, text: subscription.into(), args: Object::new() });
+        assert_eq!(self.nodes[number].replies.remove(&ticket), Some(Ok(Reply::Done)));
+        assert_eq!(self.login(number, TOKEN), Ok(Reply::LoggedIn));
+        self.input(number, Input::SyncOn(true));
+    }
+
+    pub fn login(&mut self, number: usize, token: &str) -> Result<Reply, Failure> {
+        let ticket = self.ticket();
+        self.input(number, Input::Login { ticket, provider: "p".into(), token: token.into() });
+        self.nodes[number].replies.remove(&ticket).expect("login is answered at once here")
+    }
+
+    pub fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    /// Runs a statement and returns its answer.
+    pub fn execute(&mut self, number: usize, text: &str) -> Result<Reply, Failure> {
+        let ticket = self.ticket();
+        let input = Input::Execute {
+            ticket,
+            transaction: None,
+            text: text.into(),
+            args: Object::new(),
+            durability: Durability::Relaxed,
+        };
+        self.input(number, input);
+        self.nodes[number].replies.remove(&ticket).expect("every statement is answered")
+    }
+
+    /// Runs a SELECT and returns its rows.
+    pub fn rows(&mut self, number: usize, text: &str) -> Vec<Value> {
+        match self.execute(number, text) {
+            Ok(Reply::Rows { rows, .. }) => rows,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    pub fn ok(&mut self, number: usize, text: &str) {
+        if let Err(failure) = self.execute(number, text) {
+            panic!("{text}: {failure}");
+        }
+    }
+
+    pub fn code(&mut self, number: usize, text: &str) -> ErrorCode {
+        self.execute(number, text).expect_err("it must fail").code
+    }
+
+    /// Stops a node and starts it again from its log.
+    pub fn restart(&mut self, number: usize) {
+        self.cut(number);
+        let log = self.nodes[number].log.clone();
+        let config = self.nodes[number].config.clone();
+        self.nodes[number] = node(config, log, self.now);
+        self.input(number, Input::MayLink(true));
+        if number == BIG {
+            self.input(number, Input::SyncOn(true));
+        }
+    }
+
+    /// Cuts all links of a node.
+    pub fn cut(&mut self, number: usize) {
+        let of = |(a, b): (&(usize, LinkId), &(usize, LinkId))| (a.0 == number).then_some((*a, *b));
+        let cut: Vec<_> = self.links.iter().filter_map(of).collect();
+        for (near, far) in cut {
+            self.links.remove(&near);
+            self.links.remove(&far);
+            self.queue.push_back((near.0, Input::LinkDown { link: near.1 }));
+            self.queue.push_back((far.0, Input::LinkDown { link: far.1 }));
+        }
+        self.run();
+    }
+
+    /// Links two Small Peers directly.
+    pub fn link(&mut self, a: usize, b: usize, target: Option<DialTarget>) {
+        let (near, far) = (LinkId(self.ticket().0), LinkId(self.ticket().0));
+        self.links.insert((a, near), (b, far));
+        self.links.insert((b, far), (a, near));
+        self.queue.push_back((a, Input::LinkUp { link: near, kind: LinkKind::Simulated, target }));
+        self.queue.push_back((b, Input::LinkUp { link: far, kind: LinkKind::Simulated, target: None }));
+        self.run();
+    }
+
+    /// Lets time pass in steps at which engines want to be called.
+    pub fn pass(&mut self, ms: u64) {
+        let end = self.now.plus(ms);
+        loop {
+            let next = self.nodes.iter().filter_map(|node| node.engine.next_timeout()).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = next.max(self.now.plus(1));
+            (0..self.nodes.len()).for_each(|number| self.queue.push_back((number, Input::Timeout)));
+            self.run();
+        }
+        self.now = self.now.max(end);
+    }
+
+    pub fn input(&mut self, number: usize, input: Input) {
+        self.queue.push_back((number, input));
+        self.run();
+    }
+
+    fn run(&mut self) {
+        while let Some((number, input)) = self.queue.pop_front() {
+            let node = &mut self.nodes[number];
+            node.engine.handle(self.now, input);
+            while let Some(output) = self.nodes[number].engine.poll() {
+                self.output(number, output);
+            }
+        }
+    }
+
+    fn output(&mut self, number: usize, output: Output) {
+        let node = &mut self.nodes[number];
+        match output {
+            Output::AuthenticationRequired { .. } => node.asked_for_credentials += 1,
+            Output::Close { link, .. } => {
+                if let Some(far) = self.links.remove(&(number, link)) {
+                    self.links.remove(&far);
+                    self.queue.push_back((far.0, Input::LinkDown { link: far.1 }));
+                }
+            }
+            Output::Commit { ticket, expected, record, .. } => {
+                node.commits += 1;
+                let head = node.log.last().map_or(Seq(0), |(seq, _)| *seq);
+                let outcome = if self.quota {
+                    CommitOutcome::Failed(Failure::new(ErrorCode::StoreQuotaExceeded, "full"))
+                } else if head == expected {
+                    let seq = Seq((head.0 + 1).max(self.now.0 << 16));
+                    node.log.push((seq, record));
+                    CommitOutcome::Durable(seq)
+                } else {
+                    CommitOutcome::Conflict(node.log.iter().filter(|(seq, _)| *seq > expected).cloned().collect())
+                };
+                self.queue.push_back((number, Input::Committed { ticket, outcome }));
+            }
+            Output::Dial { target: target @ DialTarget::BigPeer { .. } } => match self.big_peer_up {
+                true => self.link(number, BIG, Some(target)),
+                false => {
+                    let input = Input::DialFailed { target, code: ErrorCode::SyncUnreachable };
+                    self.queue.push_back((number, input));
+                }
+            },
+            Output::Notify { observer, rows } => {
+                node.told.entry(observer).or_default().push(rows);
+                self.queue.push_back((number, Input::ObserverReady { observer }));
+            }
+            Output::Reply { ticket, result } => {
+                let doubled = node.replies.insert(ticket, result);
+                assert_eq!(doubled, None, "one answer for each ticket");
+            }
+            Output::Send { link, bytes } => {
+                node.sent_bytes += bytes.len();
+                if let Some((far, link)) = self.links.get(&(number, link)) {
+                    self.queue.push_back((*far, Input::Frame { link: *link, bytes }));
+                }
+            }
+            Output::Dial { .. }
+            | Output::Presence(_)
+            | Output::Published { .. }
+            | Output::Signal { .. }
+            | Output::Status(_) => {}
+            Output::Load { .. } | Output::Maintain { .. } | Output::Reload { .. } => {
+                panic!("a memory store has nothing to load or maintain")
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Goal: the engine keeps its contract with applications, with the device and with other peers.
+//!
+//! Method: whole engines over memory stores and a plain log, joined by links that carry every message at once.
+
+mod harness;
+mod local;
+mod replication;

@@ -1,0 +1,164 @@
+//! What peers do together.
+
+use value::{ErrorCode, Value};
+
+use super::harness::{BIG, World};
+
+const ALL: &str = "SELECT * FROM a";
+
+fn two_online() -> World {
+    let mut world = World::new(2);
+    world.online(1, ALL);
+    world.online(2, ALL);
+    world
+}
+
+#[test]
+fn a_write_reaches_the_big_peer_and_the_other_small_peer() {
+    let mut world = two_online();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5})");
+    let rows = world.rows(1, ALL);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(world.rows(BIG, ALL), rows);
+    assert_eq!(world.rows(2, ALL), rows);
+    world.ok(BIG, "UPDATE a SET x = 6");
+    assert_eq!(world.rows(2, ALL), world.rows(BIG, ALL));
+    assert_eq!(world.rows(1, ALL), world.rows(BIG, ALL));
+}
+
+#[test]
+fn a_peer_that_comes_later_gets_everything() {
+    let mut world = World::new(2);
+    for id in 0..1000 {
+        world.ok(BIG, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'text': 'some text to fill it up a little'}})"));
+    }
+    world.online(1, ALL);
+    assert_eq!(world.rows(1, "SELECT COUNT(*) AS n FROM a"), [Value::from([("n", Value::Int(1000))])]);
+}
+
+#[test]
+fn offline_writes_arrive_after_the_reconnect_and_converge() {
+    let mut world = two_online();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5, 'y': 1})");
+    world.big_peer_up = false;
+    world.cut(BIG);
+    world.pass(5_000);
+    world.ok(1, "UPDATE a SET x = 6");
+    world.pass(5_000);
+    world.ok(2, "UPDATE a SET x = 7, y = 2");
+    world.ok(2, "INSERT INTO a DOCUMENTS ({'_id': 2})");
+    world.big_peer_up = true;
+    world.pass(60_000);
+    let rows = world.rows(BIG, ALL);
+    assert_eq!(rows[0], Value::from([("_id", Value::Int(1)), ("x", Value::Int(7)), ("y", Value::Int(2))]));
+    assert_eq!(rows.len(), 2);
+    assert_eq!(world.rows(1, ALL), rows);
+    assert_eq!(world.rows(2, ALL), rows);
+}
+
+#[test]
+fn a_reconnect_with_nothing_new_costs_little_and_a_restart_keeps_the_cursors() {
+    let mut world = two_online();
+    for id in 0..500 {
+        world.ok(1, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'text': 'some text to fill it up a little'}})"));
+    }
+    world.pass(60_000);
+    world.cut(BIG);
+    // The restarted Big Peer counts from zero.
+    let before: usize = world.nodes[1..].iter().map(|node| node.sent_bytes).sum();
+    world.restart(BIG);
+    world.pass(20_000);
+    let after: usize = world.nodes.iter().map(|node| node.sent_bytes).sum();
+    assert!(after - before < 3_000, "{} bytes for two reconnects", after - before);
+    world.ok(1, "UPDATE a SET text = 'x' WHERE _id = 7");
+    assert_eq!(world.rows(2, ALL), world.rows(1, ALL));
+}
+
+#[test]
+fn a_quiet_network_falls_silent() {
+    let mut world = two_online();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1})");
+    world.pass(30_000);
+    let commits: usize = world.nodes.iter().map(|node| node.commits).sum();
+    let before: usize = world.nodes.iter().map(|node| node.sent_bytes).sum();
+    world.pass(60_000);
+    let after: usize = world.nodes.iter().map(|node| node.sent_bytes).sum();
+    assert_eq!(world.nodes.iter().map(|node| node.commits).sum::<usize>(), commits);
+    assert!(after - before < 2_000, "{} bytes in a minute of silence", after - before);
+}
+
+#[test]
+fn a_subscription_brings_what_matches_and_the_change_that_made_it_leave() {
+    let mut world = World::new(2);
+    world.online(1, ALL);
+    world.online(2, "SELECT * FROM a WHERE x > 5");
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5, 'y': 1}), ({'_id': 2, 'x': 6, 'y': 1})");
+    assert_eq!(world.rows(2, "SELECT _id FROM a"), [Value::from([("_id", Value::Int(2))])]);
+    world.ok(1, "UPDATE a SET x = 7 WHERE _id = 1");
+    assert_eq!(world.rows(2, "SELECT * FROM a WHERE _id = 1").len(), 1);
+    let y = world.rows(2, "SELECT y FROM a WHERE _id = 1");
+    assert_eq!(y, [Value::from([("y", Value::Int(1))])], "a document that enters comes whole");
+    world.ok(1, "UPDATE a SET x = 0 WHERE _id = 2");
+    let left = world.rows(2, "SELECT x FROM a WHERE _id = 2");
+    assert_eq!(left, [Value::from([("x", Value::Int(0))])]);
+    world.ok(1, "DELETE FROM a");
+    assert!(world.rows(2, "SELECT * FROM a WHERE x > 5").is_empty());
+}
+
+#[test]
+fn an_evicted_document_comes_back_while_the_subscription_matches() {
+    let mut world = two_online();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5})");
+    world.ok(2, "EVICT FROM a");
+    world.pass(1_000);
+    assert_eq!(world.rows(2, ALL).len(), 1);
+    assert_eq!(world.rows(BIG, ALL).len(), 1);
+}
+
+#[test]
+fn a_wrong_token_is_told_and_the_right_one_then_works() {
+    let mut world = World::new(1);
+    let refused = world.login(1, "wrong").expect_err("it is wrong");
+    assert_eq!(refused.code, ErrorCode::AuthenticationFailedToAuthenticate);
+    world.online(1, ALL);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1})");
+    assert_eq!(world.rows(BIG, ALL).len(), 1);
+}
+
+#[test]
+fn a_login_with_no_big_peer_in_reach_is_answered() {
+    let mut world = World::new(1);
+    world.big_peer_up = false;
+    assert_eq!(world.login(1, "x").expect_err("unreachable").code, ErrorCode::SyncUnreachable);
+}
+
+#[test]
+fn sync_without_credentials_asks_for_them_once() {
+    let mut world = World::new(1);
+    world.input(1, crate::io::Input::SyncOn(true));
+    world.pass(60_000);
+    assert_eq!(world.nodes[1].asked_for_credentials, 1);
+}
+
+#[test]
+fn two_small_peers_sync_without_the_big_peer() {
+    let mut world = two_online();
+    world.big_peer_up = false;
+    world.cut(BIG);
+    world.link(1, 2, None);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5})");
+    assert_eq!(world.rows(2, ALL).len(), 1);
+    world.big_peer_up = true;
+    world.pass(60_000);
+    assert_eq!(world.rows(BIG, ALL).len(), 1);
+}
+
+#[test]
+fn a_large_commit_arrives_whole() {
+    let mut world = two_online();
+    let docs: Vec<String> = (0..5000).map(|id| format!("({{'_id': {id}, 'text': 'some text to fill it up'}})")).collect();
+    world.ok(1, &format!("INSERT INTO a DOCUMENTS {}", docs.join(", ")));
+    assert_eq!(world.rows(2, "SELECT COUNT(*) AS n FROM a"), [Value::from([("n", Value::Int(5000))])]);
+    // One commit at the receiver: never half of it was visible.
+    assert_eq!(world.nodes[2].commits, 1);
+}

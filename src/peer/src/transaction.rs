@@ -1,0 +1,45 @@
+//! Interactive transactions: statements over one snapshot, whose writes become one commit or none.
+//!
+//! The snapshot costs nothing: while a transaction is open, nothing is published (jobs wait in the pipeline), so the store
+//! itself stands still. One read-write transaction at a time; read-only ones beside it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crdt::Stamp;
+
+use crate::draft::Draft;
+use crate::io::{Ticket, TransactionId};
+use crate::statement::Prepared;
+
+/// An open transaction.
+#[derive(Debug)]
+pub struct Transaction {
+    /// Whether writes are refused.
+    pub read_only: bool,
+    /// Its writes so far.
+    pub draft: Draft,
+    /// One stamp for all of them.
+    pub stamp: Stamp,
+    /// A statement that waits for blocks, or has not run yet.
+    pub waiting: Vec<(Ticket, Rc<Prepared>)>,
+    /// It is ending with a commit, once it is alone.
+    pub ending: Option<Ticket>,
+}
+
+/// The open transactions.
+#[derive(Debug, Default)]
+pub struct Transactions {
+    /// By id.
+    pub open: BTreeMap<TransactionId, Transaction>,
+    /// Counts them.
+    pub opened: u64,
+}
+
+impl Transactions {
+    /// Returns the transaction that wants to commit and is alone.
+    pub fn ready_to_commit(&self) -> Option<TransactionId> {
+        let (id, transaction) = self.open.first_key_value()?;
+        (self.open.len() == 1 && transaction.ending.is_some() && transaction.waiting.is_empty()).then_some(*id)
+    }
+}

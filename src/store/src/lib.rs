@@ -1,0 +1,43 @@
+//! The storage room: a log-structured store over a block device, without input or output of its own.
+//!
+//! In go batches (one commit's effect on the key space, already durable in the log) and blocks that the skin has read. Out
+//! come rows, the names of blocks that must be read first, and device batches that the skin writes atomically. `Lsm` is the
+//! engine, `MemoryStore` its twin over a plain map; `Device` is what a skin implements (IndexedDB, files) and `MemoryDevice`
+//! its twin; `conformance` holds the suites that every implementation of `Store` and `Device` has to pass.
+//!
+//! Invariants, as absences: no CRDT and no wire (values are opaque bytes); no clock (time is an argument); no loose string
+//! keys (`Key` has constructors); no method that both reads the device and writes it; no `async` but for `Device`; no method
+//! that changes what readers see before the log has it.
+//!
+//! Sources: O'Neil et al. 1996 (log-structured merge tree), LevelDB's table format for the prefix-compressed block with
+//! restart points, `docs/storage.md` for our layouts and figures.
+
+pub mod conformance;
+mod device;
+mod faulty_device;
+mod filter;
+mod hosted;
+mod key;
+pub mod log;
+mod lsm;
+mod manifest;
+mod memory_device;
+mod memory_store;
+mod segment;
+mod store;
+
+pub use device::{
+    Appended, BlockId, BlockKind, BootImage, Device, DeviceBatch, DeviceError, DeviceNow, Durability, Records, Usage,
+    Written,
+};
+pub use faulty_device::{Fault, FaultyDevice, Target};
+pub use hosted::Hosted;
+pub use key::{Key, KeyRange, Parsed};
+pub use lsm::{Lsm, LsmConfig, LsmStats, OpenError};
+pub use manifest::{ManifestHead, manifest_head};
+pub use memory_device::MemoryDevice;
+pub use memory_store::MemoryStore;
+pub use store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
+
+#[cfg(test)]
+mod tests;

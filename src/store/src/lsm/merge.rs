@@ -1,0 +1,146 @@
+//! Merging sorted sources into one: the memtable, the runs from newest to oldest, and the bottom level.
+//!
+//! Of equal keys the newest source wins and the others are stepped over. A source that reaches a segment which is not
+//! resident stops the merge with the names of the blocks to read, and of those behind them that will be needed for sure.
+
+use std::collections::btree_map;
+use std::iter::Peekable;
+
+use crate::device::BlockId;
+use crate::key::{Key, KeyRange};
+use crate::lsm::cache::Cache;
+use crate::lsm::memtable::{Entry, Memtable};
+use crate::manifest::SegmentInfo;
+use crate::segment::SegmentCursor;
+
+/// How many blocks one `NotResident` names at most, per source: a round trip of about 4 MiB.
+const AHEAD_BLOCKS_MAX: usize = 64;
+
+/// A key and its newest change, `None` for a tombstone.
+pub(crate) type Merged<'a> = (Vec<u8>, Option<&'a [u8]>);
+
+pub(crate) struct Merge<'a> {
+    memtable: Option<Peekable<btree_map::Range<'a, Key, Entry>>>,
+    /// Newest first.
+    levels: Vec<LevelCursor<'a>>,
+}
+
+impl<'a> Merge<'a> {
+    pub fn new() -> Merge<'a> {
+        Merge { memtable: None, levels: Vec::new() }
+    }
+
+    /// Adds the memtable, which is newer than every level.
+    pub fn memtable(&mut self, memtable: &'a Memtable, range: &KeyRange) {
+        if !range.is_empty() {
+            self.memtable = Some(memtable.range(range).peekable());
+        }
+    }
+
+    /// Adds a level that is older than those added before.
+    pub fn level(&mut self, segments: &'a [SegmentInfo], range: &KeyRange, cache: &'a Cache) {
+        if !range.is_empty() {
+            self.levels.push(LevelCursor::new(segments, range, cache));
+        }
+    }
+
+    /// Returns the next key and its newest change.
+    ///
+    /// `rows_wanted` says how many more rows the caller will take: it bounds what is asked for ahead.
+    pub fn next(&mut self, rows_wanted: usize) -> Result<Option<Merged<'a>>, Vec<BlockId>> {
+        let missing: Vec<BlockId> = self.levels.iter().flat_map(|level| level.missing(rows_wanted)).collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let newest = self.memtable.as_mut().and_then(|entries| entries.peek().map(|(key, _)| key.as_bytes().to_vec()));
+        let oldest = self.levels.iter().filter_map(|level| level.key()).min();
+        let Some(key) = newest.iter().map(Vec::as_slice).chain(oldest).min().map(<[u8]>::to_vec) else {
+            return Ok(None);
+        };
+        let mut change = None;
+        if newest.as_ref() == Some(&key) {
+            change = self.memtable.as_mut().and_then(Iterator::next).map(|(_, entry)| entry.value.as_deref());
+        }
+        for level in &mut self.levels {
+            if level.key() == Some(&key) {
+                let value = level.take();
+                change = change.or(value);
+            }
+        }
+        Ok(change.map(|value| (key, value)))
+    }
+}
+
+/// Walks the ascending segments of one run or of the bottom level.
+struct LevelCursor<'a> {
+    /// The segments from the current one on.
+    segments: &'a [SegmentInfo],
+    range: KeyRange,
+    cache: &'a Cache,
+    /// `None` when the current segment is not resident.
+    rows: Option<SegmentCursor<'a>>,
+}
+
+impl<'a> LevelCursor<'a> {
+    fn new(segments: &'a [SegmentInfo], range: &KeyRange, cache: &'a Cache) -> LevelCursor<'a> {
+        let first = segments.partition_point(|segment| segment.last < range.start);
+        let end = segments.partition_point(|segment| !range.is_past(segment.first.as_bytes()));
+        let segments = segments.get(first..end).unwrap_or_default();
+        let mut cursor = LevelCursor { segments, range: range.clone(), cache, rows: None };
+        cursor.open();
+        cursor
+    }
+
+    /// Opens the current segment, and the following ones while those have no row of the range left.
+    fn open(&mut self) {
+        self.rows = None;
+        while let Some(info) = self.segments.first() {
+            let Some(segment) = self.cache.get(info.id) else {
+                return;
+            };
+            let rows = segment.seek(self.range.start.as_bytes());
+            if rows.row().is_some() {
+                self.rows = Some(rows);
+                return;
+            }
+            self.segments = &self.segments[1..];
+        }
+    }
+
+    /// Returns the current key inside the range.
+    fn key(&self) -> Option<&[u8]> {
+        let (key, _) = self.rows.as_ref()?.row()?;
+        (!self.range.is_past(key)).then_some(key)
+    }
+
+    /// Returns the current change and steps on.
+    fn take(&mut self) -> Option<Option<&'a [u8]>> {
+        let rows = self.rows.as_mut()?;
+        let (_, value) = rows.row()?;
+        rows.advance();
+        if rows.row().is_none() {
+            self.segments = &self.segments[1..];
+            self.open();
+        }
+        Some(value)
+    }
+
+    /// Returns the blocks without which the cursor cannot stand: the current segment and some of those behind it.
+    fn missing(&self, rows_wanted: usize) -> Vec<BlockId> {
+        if self.rows.is_some() {
+            return Vec::new();
+        }
+        let mut missing = Vec::new();
+        let mut rows = 0;
+        for info in self.segments {
+            if missing.len() == AHEAD_BLOCKS_MAX || rows >= rows_wanted as u64 {
+                break;
+            }
+            rows += info.rows - info.tombstones.min(info.rows);
+            if !self.cache.holds(info.id) {
+                missing.push(BlockId::segment(info.id));
+            }
+        }
+        missing
+    }
+}

@@ -1,0 +1,1 @@
+//! Cross-room tests live in `native/`; this package has no library code.
