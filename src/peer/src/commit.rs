@@ -171,7 +171,12 @@ impl<S: Store> Engine<S> {
         self.clock.observe(newest, self.now);
         let group = &mut self.pipeline.group;
         let docs = writes.len() as u64;
-        if !writes.is_empty() {
+        // A unit of known documents moves the cursor in memory only; a position told on its own is worth a small commit,
+        // since it stands for many documents that would otherwise be sent again after a restart.
+        let told = unit.docs.is_empty() && unit.moves.iter().any(|(hash, cursor)| {
+            self.cursors.cursor(unit.store, *hash).is_none_or(|known| known < cursor.seq)
+        });
+        if told || !writes.is_empty() {
             let (name, bytes) = self.cursors.record(unit.store, &unit.moves);
             group.draft.put_meta(&name, Some(bytes));
             writes.into_iter().for_each(|write| group.draft.add(unit.store, write));

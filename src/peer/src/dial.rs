@@ -208,7 +208,7 @@ impl<S: Store> Engine<S> {
         let wanted = self.network.sync_on || self.network.login.is_some();
         let dialers = self.network.mesh.values().chain([&self.network.big_peer]);
         times.extend(dialers.filter_map(|dialer| match dialer.state {
-            DialState::Waiting { until, .. } if wanted => Some(until),
+            DialState::Waiting { until, .. } if wanted && until > self.now => Some(until),
             _ => None,
         }));
         if self.network.sync_on && !self.network.links.is_empty() {

@@ -34,6 +34,11 @@ impl LogEntry {
         self.parts.iter().any(|part| part.origin != store && !part.docs.is_empty())
     }
 
+    /// Says whether it changed documents, and not only small records.
+    pub fn has_docs(&self) -> bool {
+        self.parts.iter().any(|part| !part.docs.is_empty())
+    }
+
     /// Says whether something was written here.
     pub fn is_local(&self) -> bool {
         self.parts.iter().any(|part| part.origin == LOCAL && !part.docs.is_empty())

@@ -108,15 +108,20 @@ impl<S: Store> Engine<S> {
             }
         }
         let now = self.now;
+        let log = &self.log;
         let Some(link) = self.network.links.get_mut(&id) else { return };
         match filled.progress {
             Progress::CaughtUp { sub, through } => link.outgoing.caught_up(sub, through),
             Progress::Live { through } => {
+                // Commits of small records alone are not worth telling; both sides would tell each other for ever.
+                let after = link.outgoing.live_at().unwrap_or_default();
+                let skipped = log.after(after).take_while(|entry| entry.seq <= through).any(LogEntry::has_docs);
                 link.outgoing.live_through(through);
-                link.through_due = match filled.messages.is_empty() {
-                    true => link.through_due.or(Some(now.plus(THROUGH_MS))),
-                    false => None,
-                };
+                match filled.messages.is_empty() {
+                    true if skipped => _ = link.through_due.get_or_insert(now.plus(THROUGH_MS)),
+                    true => {}
+                    false => link.through_due = None,
+                }
             }
             Progress::Scanned { sub, after } => link.outgoing.scanned(sub, after),
         }
