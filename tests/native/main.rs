@@ -1,1 +1,3 @@
-//! Cross-room tests.
+//! Tests that cross rooms: one binary, one module an area.
+
+mod wire_vectors;
