@@ -28,6 +28,7 @@ mod register;
 mod rich;
 mod stamp;
 mod types;
+mod yjs_format;
 
 pub use document::Doc;
 pub use edit::{Op, delete, delete_fields, edit, insert, insert_initial, upsert_changed};

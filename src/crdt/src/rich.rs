@@ -24,6 +24,7 @@ use yrs::{
 };
 
 use crate::stamp::Stamp;
+use crate::yjs_format::is_well_formed;
 
 /// Name of the root type in the Y.Doc.
 const ROOT: &str = "default";
@@ -165,9 +166,9 @@ impl Rich {
     }
 }
 
-/// Says whether bytes are a V1 update.
+/// Says whether bytes from outside are a V1 update, so that they may be kept and given to yrs.
 pub(crate) fn is_update(bytes: &[u8]) -> bool {
-    Update::decode_v1(bytes).is_ok()
+    is_well_formed(bytes) && Update::decode_v1(bytes).is_ok()
 }
 
 /// Returns the client id of an edit: 53 bits, as JavaScript can hold. A tick is never used twice, not even by a writer that
