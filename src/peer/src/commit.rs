@@ -1,7 +1,6 @@
 //! The way of a write: evaluate a group, append it, publish it, answer; and the same for what others appended.
 
 use store::{ReadError, Store};
-use value::limits::CLOCK_PULL_MS_MAX;
 use value::{ErrorCode, Failure, Hlc, Seq};
 
 use crate::cursor::Cursors;
@@ -141,6 +140,9 @@ impl<S: Store> Engine<S> {
                                 let forgotten = self.cursors.forget(&write.collection);
                                 forgotten.into_iter().for_each(|(name, bytes)| group.draft.put_meta(&name, bytes));
                             }
+                            // An overwrite may have taken a later stamp than the tick; no tick may be used twice.
+                            let newest = write.delta.as_ref().map_or(Hlc::ZERO, crdt::Doc::newest);
+                            self.clock.observe(newest, self.now);
                             group.draft.add(LOCAL, write);
                         }
                         group.durability = stronger(group.durability, *durability);
@@ -316,5 +318,3 @@ impl<S: Store> Engine<S> {
 fn lost_race() -> Failure {
     Failure::new(ErrorCode::StoreTransactionConflict, "another tab wrote first; run the transaction again")
 }
-
-const _: () = assert!(CLOCK_PULL_MS_MAX < value::limits::CLOCK_SKEW_MS_MAX);

@@ -132,7 +132,11 @@ impl<S: Store> Engine<S> {
             Ok(outcome) => {
                 transaction.waiting.remove(0);
                 let (rows, mutated) = answer(&outcome);
-                outcome.writes.into_iter().for_each(|write| transaction.draft.add(crate::record::LOCAL, write));
+                for write in outcome.writes {
+                    let newest = write.delta.as_ref().map_or(value::Hlc::ZERO, crdt::Doc::newest);
+                    self.clock.observe(newest, self.now);
+                    transaction.draft.add(crate::record::LOCAL, write);
+                }
                 self.reply(ticket, Ok(Reply::Rows { rows, mutated, commit: None }));
                 true
             }
