@@ -3,6 +3,8 @@
 //! Stamps are written once, in a table of distinct ones, ascending, each as the difference to the one before; leaves name
 //! them by number. A path is written as what it adds to the path before it. What is equal is written in one way only.
 
+use std::collections::BTreeSet;
+
 use value::{Value, Writer, cbor, checksum};
 
 use crate::counter::Counter;
@@ -137,7 +139,9 @@ struct Stamps {
 
 impl Stamps {
     fn of(doc: &Doc) -> Stamps {
-        let mut stamps: Vec<Stamp> = doc.deleted.into_iter().collect();
+        // Sets sort as they fill; a sort of slices is 5 kB of WebAssembly for each type.
+        let mut stamps: BTreeSet<Stamp> = BTreeSet::new();
+        stamps.extend(doc.deleted);
         for (_, leaf) in &doc.leaves {
             stamps.extend(leaf.register.as_ref().map(|register| register.stamp));
             if let Some(counter) = &leaf.counter {
@@ -148,12 +152,9 @@ impl Stamps {
                 stamps.extend([rich.generation, rich.last].into_iter().chain(rich.removed));
             }
         }
-        stamps.sort_unstable();
-        stamps.dedup();
-        let mut actors: Vec<u64> = stamps.iter().map(|stamp| stamp.actor).collect();
-        actors.sort_unstable();
-        actors.dedup();
-        Stamps { stamps, actors }
+        let mut actors = BTreeSet::new();
+        actors.extend(stamps.iter().map(|stamp| stamp.actor));
+        Stamps { stamps: stamps.into_iter().collect(), actors: actors.into_iter().collect() }
     }
 
     fn write(&self, writer: &mut Writer) {

@@ -278,7 +278,9 @@ fn from_any(any: &Any, depth: usize) -> Value {
         Any::Buffer(bytes) => Value::Bytes(bytes.to_vec()),
         Any::Array(items) => Value::Array(items.iter().map(|item| from_any(item, depth + 1)).collect()),
         Any::Map(fields) => {
-            Value::Object(fields.iter().map(|(name, field)| (name.clone(), from_any(field, depth + 1))).collect())
+            let mut object = value::Object::new();
+            object.extend(fields.iter().map(|(name, field)| (name.clone(), from_any(field, depth + 1))));
+            Value::Object(object)
         }
     }
 }

@@ -228,8 +228,8 @@ impl<S: Store> Engine<S> {
                 self.complete(group.completions, Some(seq));
             }
             CommitOutcome::Conflict(entries) => {
-                self.pipeline.foreign.extend(entries);
-                self.pipeline.foreign.make_contiguous().sort_by_key(|(seq, _)| *seq);
+                // They reach from the head known here to the present one; what another ping brought is among them or after.
+                entries.into_iter().rev().for_each(|entry| self.pipeline.foreign.push_front(entry));
                 match group.transaction {
                     Some(ticket) => self.reply(ticket, Err(lost_race())),
                     None => group.jobs.into_iter().rev().for_each(|job| self.pipeline.jobs.push_front(job)),

@@ -3,10 +3,8 @@
 //! A cursor is written in the commit that brought the data, so it is never ahead of it. One that moved past commits with
 //! nothing for us moves in memory only and is written with the next commit.
 
-use std::collections::BTreeMap;
-
 use store::{Key, ReadError, Store};
-use value::{CollectionName, DecodeError, Reader, Seq, StoreId, Writer};
+use value::{CollectionName, DecodeError, Reader, Seq, SmallMap, StoreId, Writer};
 
 const PREFIX: &str = "cursor/";
 
@@ -28,7 +26,7 @@ impl Cursor {
 /// The cursors by store, then by hash of the subscription.
 #[derive(Debug, Default)]
 pub struct Cursors {
-    stores: BTreeMap<StoreId, BTreeMap<u64, Cursor>>,
+    stores: SmallMap<StoreId, SmallMap<u64, Cursor>>,
 }
 
 impl Cursors {
@@ -62,7 +60,7 @@ impl Cursors {
 
     /// Moves a cursor in memory.
     pub fn advance(&mut self, store: StoreId, hash: u64, cursor: Cursor) {
-        self.stores.entry(store).or_default().insert(hash, cursor);
+        self.stores.or_insert_with(store, SmallMap::new).insert(hash, cursor);
     }
 
     /// Returns the small record of a store with some cursors moved.
@@ -80,7 +78,7 @@ impl Cursors {
     /// Returns the small records to write so that the cursors of subscriptions that cover a collection are forgotten.
     pub fn forget(&self, collection: &CollectionName) -> Vec<(String, Option<Vec<u8>>)> {
         let mut records = Vec::new();
-        for (store, cursors) in &self.stores {
+        for (store, cursors) in self.stores.iter() {
             let mut kept = cursors.clone();
             kept.retain(|_, cursor| !cursor.covers(collection));
             if kept.len() != cursors.len() {
@@ -95,19 +93,19 @@ fn name_of(store: StoreId) -> String {
     format!("{PREFIX}{:016x}", store.0)
 }
 
-fn encode(cursors: &BTreeMap<u64, Cursor>) -> Vec<u8> {
+fn encode(cursors: &SmallMap<u64, Cursor>) -> Vec<u8> {
     let mut out = Writer::new();
     out.var(cursors.len() as u64);
-    for (hash, cursor) in cursors {
+    for (hash, cursor) in cursors.iter() {
         let collection = cursor.collection.as_ref().map_or("", CollectionName::as_str);
         out.fixed64(*hash).var(cursor.seq.0).str(collection);
     }
     out.finish()
 }
 
-fn decode(bytes: &[u8]) -> Result<BTreeMap<u64, Cursor>, DecodeError> {
+fn decode(bytes: &[u8]) -> Result<SmallMap<u64, Cursor>, DecodeError> {
     let mut r = Reader::new(bytes);
-    let mut cursors = BTreeMap::new();
+    let mut cursors = SmallMap::new();
     for _ in 0..r.count(1 << 20)? {
         let (hash, seq) = (r.fixed64()?, Seq(r.var()?));
         let collection = CollectionName::new(r.str(1024)?).ok();

@@ -36,7 +36,7 @@ impl<S: Store> Engine<S> {
             self.links_changed();
         } else {
             self.close_all_links();
-            self.network.mesh.clear();
+            self.network.mesh = Default::default();
             self.network.big_peer = Default::default();
         }
     }
@@ -44,7 +44,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn may_link(&mut self, may: bool) {
         if self.network.may_link && !may {
             self.close_all_links();
-            self.network.mesh.clear();
+            self.network.mesh = Default::default();
             self.network.big_peer = Default::default();
         }
         self.network.may_link = may;
@@ -173,7 +173,7 @@ impl<S: Store> Engine<S> {
             if links >= MESH_LINKS_MAX || peer <= self.config.peer_key || self.network.link_to(&peer).is_some() {
                 continue;
             }
-            let dialer = self.network.mesh.entry(peer.clone()).or_default();
+            let dialer = self.network.mesh.or_insert_with(peer.clone(), Default::default);
             if dialer.state == DialState::Up {
                 dialer.state = DialState::Idle;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crdt::Doc;
 use store::{Batch, Key};
 use sync::DocState;
-use value::{CollectionName, DocId, Object, Seq, StoreId, Writer};
+use value::{CollectionName, DocId, Object, Seq, SmallMap, StoreId, Writer};
 
 use crate::record::{Part, Record};
 
@@ -53,7 +53,7 @@ pub struct Change {
 pub struct Draft {
     docs: BTreeMap<Key, DraftDoc>,
     parts: Vec<Part>,
-    metas: BTreeMap<String, Option<Vec<u8>>>,
+    metas: SmallMap<String, Option<Vec<u8>>>,
     bytes: usize,
 }
 
@@ -127,7 +127,7 @@ impl Draft {
                 None => _ = batch.delete(key.clone()),
             }
         }
-        for (name, bytes) in &self.metas {
+        for (name, bytes) in self.metas.iter() {
             match bytes {
                 Some(bytes) => _ = batch.put(Key::meta(name), bytes.clone()),
                 None => _ = batch.delete(Key::meta(name)),
@@ -149,7 +149,7 @@ impl Draft {
     }
 
     /// Gives the parts and small records away.
-    pub fn into_parts(self) -> (Vec<Part>, BTreeMap<String, Option<Vec<u8>>>) {
+    pub fn into_parts(self) -> (Vec<Part>, SmallMap<String, Option<Vec<u8>>>) {
         (self.parts, self.metas)
     }
 }

@@ -3,12 +3,12 @@
 //! `handle` takes one input and then lets everything advance that can: log records first, then the commit pipeline, reads,
 //! observers, links, dialling, maintenance. What needs the outside leaves as an [`Output`].
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crdt::Stamp;
 use store::{BlockId, ReadError, Store};
-use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq};
+use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 
 use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
@@ -38,15 +38,15 @@ pub struct Engine<S> {
     pub(crate) transactions: Transactions,
     /// Statements that only read and wait for their turn or for blocks.
     pub(crate) reads: Vec<(Ticket, Rc<Prepared>)>,
-    pub(crate) observers: BTreeMap<ObserverId, Observer>,
-    pub(crate) subscriptions: BTreeMap<SubscriptionId, (dql::Subscription, Object)>,
+    pub(crate) observers: SmallMap<ObserverId, Observer>,
+    pub(crate) subscriptions: SmallMap<SubscriptionId, (dql::Subscription, Object)>,
     pub(crate) network: Network,
     /// The log's records of the boot are applied and the cursors read.
     pub(crate) booted: bool,
     /// Reads, observers and transactions wait for blocks.
     pub(crate) parked: bool,
-    pub(crate) loads: BTreeMap<Ticket, Vec<BlockId>>,
-    pub(crate) loading: BTreeSet<BlockId>,
+    pub(crate) loads: SmallMap<Ticket, Vec<BlockId>>,
+    pub(crate) loading: SmallMap<BlockId, ()>,
     pub(crate) reloading: Option<Ticket>,
     pub(crate) may_compact: bool,
     pub(crate) maintaining: Option<Ticket>,
@@ -73,12 +73,12 @@ impl<S: Store> Engine<S> {
             pipeline: Pipeline::default(),
             transactions: Transactions::default(),
             reads: Vec::new(),
-            observers: BTreeMap::new(),
-            subscriptions: BTreeMap::new(),
+            observers: SmallMap::new(),
+            subscriptions: SmallMap::new(),
             booted: false,
             parked: false,
-            loads: BTreeMap::new(),
-            loading: BTreeSet::new(),
+            loads: SmallMap::new(),
+            loading: SmallMap::new(),
             reloading: None,
             may_compact: false,
             maintaining: None,
@@ -194,7 +194,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn park_on(&mut self, error: ReadError) -> Result<(), Failure> {
         match error {
             ReadError::NotResident(blocks) => {
-                let missing: Vec<BlockId> = blocks.into_iter().filter(|block| self.loading.insert(*block)).collect();
+                let missing: Vec<BlockId> = blocks.into_iter().filter(|block| self.loading.insert(*block, ()).is_none()).collect();
                 if !missing.is_empty() {
                     let ticket = self.ticket();
                     self.loads.insert(ticket, missing.clone());

@@ -1,10 +1,10 @@
 //! The state of this peer's links: which there are, whom to dial, what the other side has acknowledged.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crdt::Doc;
 use sync::{Backoff, Credentials, Hello, Outgoing, PresenceMap, Session};
-use value::{CollectionName, DocId, ErrorCode, Millis, PeerKey, Seq};
+use value::{CollectionName, DocId, ErrorCode, Millis, PeerKey, Seq, SmallMap};
 
 use crate::io::{DialTarget, LinkId, LinkKind, PresenceGraph, Ticket};
 
@@ -104,7 +104,7 @@ pub enum DialState {
 #[derive(Debug)]
 pub struct Network {
     /// By id.
-    pub links: BTreeMap<LinkId, Link>,
+    pub links: SmallMap<LinkId, Link>,
     /// This engine runs the links of its store.
     pub may_link: bool,
     /// Sync was started.
@@ -120,9 +120,9 @@ pub struct Network {
     /// The way to the Big Peer.
     pub big_peer: Dialer,
     /// The ways to nearby peers.
-    pub mesh: BTreeMap<PeerKey, Dialer>,
+    pub mesh: SmallMap<PeerKey, Dialer>,
     /// Peers heard on the BroadcastChannel, and when.
-    pub seen: BTreeMap<PeerKey, Millis>,
+    pub seen: SmallMap<PeerKey, Millis>,
     /// What peers say of themselves.
     pub presence: PresenceMap,
     /// When to renew our own entry.
@@ -143,7 +143,7 @@ impl Network {
     /// Starts with no links.
     pub fn new(now: Millis) -> Network {
         Network {
-            links: BTreeMap::new(),
+            links: SmallMap::new(),
             may_link: false,
             sync_on: false,
             credentials: None,
@@ -151,8 +151,8 @@ impl Network {
             authenticated: false,
             asked: false,
             big_peer: Dialer::default(),
-            mesh: BTreeMap::new(),
-            seen: BTreeMap::new(),
+            mesh: SmallMap::new(),
+            seen: SmallMap::new(),
             presence: PresenceMap::default(),
             renew_at: now,
             told_graph: None,

@@ -3,13 +3,11 @@
 //! A link is drawn when both its ends say so; peers that no drawn path leads to are out of reach, whatever their entries
 //! say, until those expire.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use store::Store;
 use sync::presence::RENEW_MS;
 use sync::{Entry, Message};
 use value::limits::DEPTH_MAX;
-use value::{DecodeError, Object, PeerKey, Reader, Value, Writer, cbor};
+use value::{DecodeError, Object, PeerKey, Reader, SmallMap, Value, Writer, cbor};
 
 use crate::config::Role;
 use crate::engine::Engine;
@@ -89,13 +87,15 @@ impl<S: Store> Engine<S> {
 
     fn local_info(&self) -> PeerInfo {
         let links = self.network.established().map(|(_, link, remote)| (remote.peer_key.clone(), link.kind));
+        let mut sorted = SmallMap::new();
+        sorted.extend(links.map(|link| (link, ())));
         PeerInfo {
             key: self.config.peer_key.clone(),
             device_name: self.config.device_name.clone(),
             metadata: self.config.metadata.clone(),
             is_big_peer: matches!(self.config.role, Role::BigPeer { .. }),
             version: self.config.version.clone(),
-            links: links.collect::<BTreeSet<_>>().into_iter().collect(),
+            links: sorted.into_iter().map(|(link, ())| link).collect(),
         }
     }
 
@@ -103,20 +103,20 @@ impl<S: Store> Engine<S> {
         let local = self.local_info();
         let infos = self.network.presence.entries().filter(|entry| entry.peer != local.key);
         let infos = infos.filter_map(|entry| decode_body(entry.peer.clone(), &entry.body).ok());
-        let mut infos: BTreeMap<PeerKey, PeerInfo> = infos.map(|info| (info.key.clone(), info)).collect();
-        let mut reached = Vec::new();
+        let mut unreached = SmallMap::new();
+        unreached.extend(infos.map(|info| (info.key.clone(), info)));
+        let mut reached = SmallMap::new();
         let mut frontier = vec![local.clone()];
         while let Some(info) = frontier.pop() {
             for (key, _) in &info.links {
-                let mutual = infos.get(key).is_some_and(|other| other.links.iter().any(|(back, _)| *back == info.key));
-                if mutual && let Some(other) = infos.remove(key) {
-                    reached.push(other.clone());
+                let mutual = unreached.get(key).is_some_and(|other| other.links.iter().any(|(back, _)| *back == info.key));
+                if mutual && let Some(other) = unreached.remove(key) {
+                    reached.insert(other.key.clone(), other.clone());
                     frontier.push(other);
                 }
             }
         }
-        reached.sort_by(|a, b| a.key.cmp(&b.key));
-        let graph = PresenceGraph { local, remotes: reached };
+        let graph = PresenceGraph { local, remotes: reached.into_iter().map(|(_, info)| info).collect() };
         if self.network.told_graph.as_ref() != Some(&graph) {
             self.network.told_graph = Some(graph.clone());
             self.outputs.push_back(Output::Presence(graph));

@@ -3,10 +3,11 @@
 //! The snapshot costs nothing: while a transaction is open, nothing is published (jobs wait in the pipeline), so the store
 //! itself stands still. One read-write transaction at a time; read-only ones beside it.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crdt::Stamp;
+
+use value::SmallMap;
 
 use crate::draft::Draft;
 use crate::io::{Ticket, TransactionId};
@@ -31,7 +32,7 @@ pub struct Transaction {
 #[derive(Debug, Default)]
 pub struct Transactions {
     /// By id.
-    pub open: BTreeMap<TransactionId, Transaction>,
+    pub open: SmallMap<TransactionId, Transaction>,
     /// Counts them.
     pub opened: u64,
 }
@@ -39,7 +40,7 @@ pub struct Transactions {
 impl Transactions {
     /// Returns the transaction that wants to commit and is alone.
     pub fn ready_to_commit(&self) -> Option<TransactionId> {
-        let (id, transaction) = self.open.first_key_value()?;
+        let (id, transaction) = self.open.first()?;
         (self.open.len() == 1 && transaction.ending.is_some() && transaction.waiting.is_empty()).then_some(*id)
     }
 }

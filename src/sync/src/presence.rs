@@ -3,9 +3,7 @@
 //! Every peer writes its own entry only. Newer entries are forwarded to every other link; equal or older ones are not, so
 //! that a message dies out. An entry that is not renewed for a minute is forgotten. Nothing of it touches the documents.
 
-use std::collections::BTreeMap;
-
-use value::{DecodeError, Hlc, Millis, PeerKey, Reader, Writer};
+use value::{DecodeError, Hlc, Millis, PeerKey, Reader, SmallMap, Writer};
 
 use crate::wire::{PRESENCE_BYTES_MAX, decode_peer_key};
 
@@ -44,7 +42,7 @@ impl Entry {
 /// The entries that are alive.
 #[derive(Debug, Default)]
 pub struct PresenceMap {
-    entries: BTreeMap<PeerKey, (Entry, Millis)>,
+    entries: SmallMap<PeerKey, (Entry, Millis)>,
 }
 
 impl PresenceMap {

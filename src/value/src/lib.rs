@@ -16,6 +16,7 @@ pub mod hlc;
 pub mod id;
 pub mod limits;
 pub mod order;
+mod small_map;
 mod value;
 
 pub use bytes::{DecodeError, Reader, Writer};
@@ -23,4 +24,5 @@ pub use error::{ErrorCode, Failure};
 pub use hash::{checksum, hash64};
 pub use hlc::{Hlc, HlcClock, Millis};
 pub use id::{CollectionName, DocId, IdError, PeerKey, ReplicaId, Seq, StoreId};
+pub use small_map::SmallMap;
 pub use value::{Object, Value};

@@ -63,9 +63,8 @@ impl Cache {
         if self.bytes <= bytes_max {
             return;
         }
-        let mut order: Vec<(u64, u64)> =
-            self.segments.iter().map(|(id, resident)| (resident.used.get(), *id)).collect();
-        order.sort_unstable();
+        let mut order = BTreeSet::new();
+        order.extend(self.segments.iter().map(|(id, resident)| (resident.used.get(), *id)));
         for (_, id) in order {
             if self.bytes <= bytes_max {
                 return;

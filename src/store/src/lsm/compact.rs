@@ -139,8 +139,10 @@ impl Slice {
     fn choose(manifest: &Manifest, count: usize, bytes_max: u64) -> Slice {
         let start = manifest.runs[0].fence.clone().unwrap_or_default();
         let runs = manifest.runs[..count].iter().flat_map(|run| &run.segments);
-        let mut ahead: Vec<&SegmentInfo> = runs.chain(&manifest.bottom).filter(|info| info.last >= start).collect();
-        ahead.sort_by(|a, b| a.first.cmp(&b.first));
+        let mut ahead: Vec<&SegmentInfo> = Vec::new();
+        for info in runs.chain(&manifest.bottom).filter(|info| info.last >= start) {
+            ahead.insert(ahead.partition_point(|other| other.first <= info.first), info);
+        }
         let (mut bytes, mut end) = (0, None);
         for info in ahead {
             if bytes > 0 && bytes + info.bytes > bytes_max && info.first > start {
