@@ -82,7 +82,8 @@ impl<S: Store> Engine<S> {
                 // It was decoded before it was written; what cannot be read now was damaged, and is skipped rather than
                 // losing the rest of the record.
                 let Ok(delta) = crdt::Doc::decode(&doc.delta) else { continue };
-                let write = Write { collection: doc.collection.clone(), id: doc.id.clone(), before, delta: Some(delta) };
+                let write =
+                    Write { collection: doc.collection.clone(), id: doc.id.clone(), before, delta: Some(delta) };
                 draft.add(part.origin, write);
             }
             for (collection, id) in &part.evicted {
@@ -175,9 +176,11 @@ impl<S: Store> Engine<S> {
         let docs = writes.len() as u64;
         // A unit of known documents moves the cursor in memory only; a position told on its own is worth a small commit,
         // since it stands for many documents that would otherwise be sent again after a restart.
-        let told = unit.docs.is_empty() && unit.moves.iter().any(|(hash, cursor)| {
-            self.cursors.cursor(unit.store, *hash).is_none_or(|known| known < cursor.seq)
-        });
+        let told = unit.docs.is_empty()
+            && unit
+                .moves
+                .iter()
+                .any(|(hash, cursor)| self.cursors.cursor(unit.store, *hash).is_none_or(|known| known < cursor.seq));
         if told || !writes.is_empty() {
             let (name, bytes) = self.cursors.record(unit.store, &unit.moves);
             group.draft.put_meta(&name, Some(bytes));

@@ -36,7 +36,7 @@ impl<S: Store> Engine<S> {
             self.links_changed();
         } else {
             self.close_all_links();
-            self.network.mesh = Default::default();
+            self.network.mesh.clear();
             self.network.big_peer = Default::default();
         }
     }
@@ -44,7 +44,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn may_link(&mut self, may: bool) {
         if self.network.may_link && !may {
             self.close_all_links();
-            self.network.mesh = Default::default();
+            self.network.mesh.clear();
             self.network.big_peer = Default::default();
         }
         self.network.may_link = may;

@@ -194,7 +194,8 @@ impl<S: Store> Engine<S> {
     pub(crate) fn park_on(&mut self, error: ReadError) -> Result<(), Failure> {
         match error {
             ReadError::NotResident(blocks) => {
-                let missing: Vec<BlockId> = blocks.into_iter().filter(|block| self.loading.insert(*block, ()).is_none()).collect();
+                let missing: Vec<BlockId> =
+                    blocks.into_iter().filter(|block| self.loading.insert(*block, ()).is_none()).collect();
                 if !missing.is_empty() {
                     let ticket = self.ticket();
                     self.loads.insert(ticket, missing.clone());

@@ -71,7 +71,8 @@ impl<S: Store> Engine<S> {
                 for (subscription, args) in self.subscriptions.values() {
                     let (hash, text) = (subscription.hash(), subscription.text().to_owned());
                     if requests.iter().all(|(request, _)| request.hash != hash) {
-                        let request = SubRequest { hash, text, args: cbor::encode(&Value::Object(args.clone())), cursor: None };
+                        let request =
+                            SubRequest { hash, text, args: cbor::encode(&Value::Object(args.clone())), cursor: None };
                         requests.push((request, Some(subscription.collection.clone())));
                     }
                 }
@@ -204,7 +205,8 @@ impl<S: Store> Engine<S> {
     /// Sends a signal on the link to its addressee, else on one to a peer that says it has such a link.
     fn relay(&mut self, signal: Message, to: &PeerKey) {
         let next = self.network.link_to(to).or_else(|| {
-            let leads = |peer: &PeerKey| self.peer_info(peer).is_some_and(|info| info.links.iter().any(|(key, _)| key == to));
+            let leads =
+                |peer: &PeerKey| self.peer_info(peer).is_some_and(|info| info.links.iter().any(|(key, _)| key == to));
             self.network.established().find(|(_, _, remote)| leads(&remote.peer_key)).map(|(id, _, _)| id)
         });
         // With no way to the addressee the signal is lost, and the dialler tries again later.

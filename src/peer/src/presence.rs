@@ -109,7 +109,8 @@ impl<S: Store> Engine<S> {
         let mut frontier = vec![local.clone()];
         while let Some(info) = frontier.pop() {
             for (key, _) in &info.links {
-                let mutual = unreached.get(key).is_some_and(|other| other.links.iter().any(|(back, _)| *back == info.key));
+                let mutual =
+                    unreached.get(key).is_some_and(|other| other.links.iter().any(|(back, _)| *back == info.key));
                 if mutual && let Some(other) = unreached.remove(key) {
                     reached.insert(other.key.clone(), other.clone());
                     frontier.push(other);

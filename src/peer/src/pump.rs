@@ -147,8 +147,7 @@ impl<S: Store> Engine<S> {
         let subs: Vec<usize> = (0..link.matchers.len()).filter(|sub| link.outgoing.is_live(*sub)).collect();
         let (docs, through) = self.gather(link, remote, &subs, true, after, self.log.head())?;
         let generation = link.outgoing.generation();
-        let messages =
-            parts(docs, |unit, partial| Message::Commits { generation, through, partial, unit });
+        let messages = parts(docs, |unit, partial| Message::Commits { generation, through, partial, unit });
         Ok(Filled { messages, progress: Progress::Live { through } })
     }
 
@@ -162,8 +161,7 @@ impl<S: Store> Engine<S> {
     ) -> Result<Filled, ReadError> {
         let (docs, through) = self.gather(link, remote, &[sub], true, after, until)?;
         let (generation, hash) = (link.outgoing.generation(), link.outgoing.request(sub).hash);
-        let messages =
-            parts(docs, |unit, partial| Message::CatchUp { generation, hash, through, partial, unit });
+        let messages = parts(docs, |unit, partial| Message::CatchUp { generation, hash, through, partial, unit });
         Ok(Filled { messages, progress: Progress::CaughtUp { sub, through } })
     }
 
@@ -312,7 +310,8 @@ fn owed(link: &Link, subs: &[usize], changes: Option<&[Change]>, collection: &Co
         if subscription.collection != *collection {
             continue;
         }
-        let change = changes.and_then(|changes| changes.iter().find(|change| change.id == *id && change.collection == *collection));
+        let change = changes
+            .and_then(|changes| changes.iter().find(|change| change.id == *id && change.collection == *collection));
         // Nobody remembers whether it matched: the whole document is never wrong.
         let Some(change) = change else { return Owed::Whole };
         if change.before.as_ref().is_some_and(|object| subscription.matches(object)) {

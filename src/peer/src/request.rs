@@ -68,13 +68,8 @@ impl<S: Store> Engine<S> {
         self.transactions.opened += 1;
         let id = TransactionId(self.transactions.opened);
         let stamp = self.stamp();
-        let transaction = Transaction {
-            read_only,
-            draft: crate::draft::Draft::default(),
-            stamp,
-            waiting: Vec::new(),
-            ending: None,
-        };
+        let transaction =
+            Transaction { read_only, draft: crate::draft::Draft::default(), stamp, waiting: Vec::new(), ending: None };
         self.transactions.open.insert(id, transaction);
         self.reply(ticket, Ok(Reply::Begun(id)));
     }

@@ -2,8 +2,8 @@
 //!
 //! A chunk is one flag byte and bytes: 0 whole frame, 1 more follows, 2 last. A link is ordered, so no number is needed.
 
-use value::limits::FRAME_BYTES_MAX;
 use value::DecodeError;
+use value::limits::FRAME_BYTES_MAX;
 
 const WHOLE: u8 = 0;
 const MORE: u8 = 1;

@@ -31,11 +31,7 @@ impl Entry {
     }
 
     pub(crate) fn decode_from(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
-        Ok(Entry {
-            peer: decode_peer_key(r)?,
-            stamp: Hlc(r.fixed64()?),
-            body: r.bytes(PRESENCE_BYTES_MAX)?.to_vec(),
-        })
+        Ok(Entry { peer: decode_peer_key(r)?, stamp: Hlc(r.fixed64()?), body: r.bytes(PRESENCE_BYTES_MAX)?.to_vec() })
     }
 }
 

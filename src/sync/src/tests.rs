@@ -124,11 +124,7 @@ fn two_peers_of_one_database_establish() {
 }
 
 fn refusal(theirs: Hello, required: Option<&str>) -> (Option<Event>, Option<Event>) {
-    let ours = SessionConfig {
-        hello: hello(1),
-        required_token: required.map(str::to_owned),
-        message_bytes_max: 1024,
-    };
+    let ours = SessionConfig { hello: hello(1), required_token: required.map(str::to_owned), message_bytes_max: 1024 };
     let config = SessionConfig { hello: theirs, required_token: None, message_bytes_max: 1024 };
     let (mut a, mut b) = (Session::new(ours, Millis(1000)), Session::new(config, Millis(1000)));
     exchange(&mut a, &mut b, Millis(1001));
@@ -165,7 +161,9 @@ fn another_major_version_is_refused_by_name() {
 #[test]
 fn data_before_the_handshake_ends_the_link() {
     let mut a = session(1);
-    split(&Message::Ack { seq: Seq(1), bytes: 0 }.encode(), 1024).iter().for_each(|bytes| a.handle(bytes, Millis(1001)));
+    split(&Message::Ack { seq: Seq(1), bytes: 0 }.encode(), 1024)
+        .iter()
+        .for_each(|bytes| a.handle(bytes, Millis(1001)));
     assert_eq!(a.poll_event(), Some(Event::Closed { code: Some(ErrorCode::SyncProtocol), refused: false }));
 }
 

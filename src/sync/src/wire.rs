@@ -3,7 +3,9 @@
 //! A frame is one kind byte and a body of varints, lengths and bytes. A frame of an unknown kind is skipped, so that minor
 //! versions can add kinds; a known kind with a body that does not parse ends the link.
 
-use value::limits::{COLLECTION_NAME_BYTES_MAX, DOCUMENT_BYTES_MAX, FRAME_BYTES_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX};
+use value::limits::{
+    COLLECTION_NAME_BYTES_MAX, DOCUMENT_BYTES_MAX, FRAME_BYTES_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX,
+};
 use value::{CollectionName, DecodeError, DocId, ErrorCode, Hlc, PeerKey, Reader, ReplicaId, Seq, StoreId, Writer};
 
 /// Peers must agree on it.

@@ -85,6 +85,16 @@ impl<K: Ord, V> SmallMap<K, V> {
         self.entries.first().map(|(key, value)| (key, value))
     }
 
+    /// Returns the values by value.
+    pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> {
+        self.entries.into_iter().map(|(_, value)| value)
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// Keeps the entries for which the question is answered with yes.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.entries.retain_mut(|(key, value)| keep(key, value));

@@ -94,7 +94,10 @@ impl World {
     pub fn online(&mut self, number: usize, subscription: &str) {
         let ticket = self.ticket();
         let id = crate::io::SubscriptionId(ticket.0);
-        self.input(number, Input::Subscribe { ticket, subscription: id, text: subscription.into(), args: Object::new() });
+        self.input(
+            number,
+            Input::Subscribe { ticket, subscription: id, text: subscription.into(), args: Object::new() },
+        );
         assert_eq!(self.nodes[number].replies.remove(&ticket), Some(Ok(Reply::Done)));
         assert_eq!(self.login(number, TOKEN), Ok(Reply::LoggedIn));
         self.input(number, Input::SyncOn(true));

@@ -30,7 +30,8 @@ fn a_write_reaches_the_big_peer_and_the_other_small_peer() {
 fn a_peer_that_comes_later_gets_everything() {
     let mut world = World::new(2);
     for id in 0..1000 {
-        world.ok(BIG, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'text': 'some text to fill it up a little'}})"));
+        world
+            .ok(BIG, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'text': 'some text to fill it up a little'}})"));
     }
     world.online(1, ALL);
     assert_eq!(world.rows(1, "SELECT COUNT(*) AS n FROM a"), [Value::from([("n", Value::Int(1000))])]);
@@ -157,7 +158,8 @@ fn two_small_peers_sync_without_the_big_peer() {
 fn a_large_commit_arrives_whole() {
     let mut world = two_online();
     let before = world.nodes[2].commits;
-    let docs: Vec<String> = (0..5000).map(|id| format!("({{'_id': {id}, 'text': 'some text to fill it up'}})")).collect();
+    let docs: Vec<String> =
+        (0..5000).map(|id| format!("({{'_id': {id}, 'text': 'some text to fill it up'}})")).collect();
     world.ok(1, &format!("INSERT INTO a DOCUMENTS {}", docs.join(", ")));
     assert_eq!(world.rows(2, "SELECT COUNT(*) AS n FROM a"), [Value::from([("n", Value::Int(5000))])]);
     // One commit at the receiver: never half of it was visible.

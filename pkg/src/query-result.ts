@@ -1,0 +1,77 @@
+/** The answer to a statement. Rows stay in their binary form until they are looked at. */
+
+import type { RawRows } from './bindings.js';
+import { CBOR } from './cbor.js';
+import { toJSON } from './json.js';
+
+/** One row. */
+export class QueryResultItem<T = any> {
+  readonly #bytes: Uint8Array;
+  #value: T | undefined;
+
+  /** @internal */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  /** The row as an object; decoded at the first use and kept. */
+  get value(): T {
+    if (this.#value === undefined) this.materialize();
+    return this.#value as T;
+  }
+
+  /** Whether the decoded row is in memory. */
+  get isMaterialized(): boolean {
+    return this.#value !== undefined;
+  }
+
+  /** Decodes the row now. */
+  materialize(): void {
+    this.#value ??= CBOR.decode(this.#bytes) as T;
+  }
+
+  /** Forgets the decoded row; `value` decodes it again. */
+  dematerialize(): void {
+    this.#value = undefined;
+  }
+
+  /** Returns the binary form. */
+  cborData(): Uint8Array {
+    return this.#bytes.slice();
+  }
+
+  /** Returns the row as JSON: 64-bit integers as digits, binary as base64. */
+  jsonString(): string {
+    return toJSON(this.#value ?? CBOR.decode(this.#bytes));
+  }
+
+  /**
+   * The binary form, not copied.
+   *
+   * @internal
+   */
+  get raw(): Uint8Array {
+    return this.#bytes;
+  }
+}
+
+/** The answer to a statement. */
+export class QueryResult<T = any> {
+  /** The rows of a SELECT, in order. */
+  readonly items: QueryResultItem<T>[];
+  /** Where the write is in the commit log; `null` for a read, in a transaction, or when nothing changed. */
+  readonly commitID: bigint | null;
+  readonly #mutated: Uint8Array;
+
+  /** @internal */
+  constructor(rows: RawRows) {
+    this.items = Array.from(rows.ends, (end, i) => new QueryResultItem<T>(rows.bytes.subarray(i === 0 ? 0 : rows.ends[i - 1], end)));
+    this.commitID = rows.commit ?? null;
+    this.#mutated = rows.mutated;
+  }
+
+  /** Returns the `_id`s of the documents that a mutation touched. */
+  mutatedDocumentIDsV2(): any[] {
+    return this.#mutated.length === 0 ? [] : (CBOR.decode(this.#mutated) as any[]);
+  }
+}

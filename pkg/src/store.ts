@@ -1,0 +1,139 @@
+/** The documents: statements, live queries and transactions. */
+
+import { Attachment, AttachmentFetcher, type AttachmentFetchEvent } from './attachment.js';
+import type { Peer, RawRows } from './bindings.js';
+import { CBOR } from './cbor.js';
+import type { Core } from './core.js';
+import type { Ditto } from './ditto.js';
+import { DittoError, unsupported } from './error.js';
+import { type StoreObservationHandler, type StoreObservationHandlerWithSignalNext, StoreObserver } from './observer.js';
+import { QueryResult } from './query-result.js';
+import { runTransaction, type Transaction, type TransactionOptions } from './transaction.js';
+
+/** What can be passed for a parameter. */
+export type DQLQueryArgumentValue =
+  | string
+  | number
+  | boolean
+  | bigint
+  | Uint8Array
+  | null
+  | Attachment
+  | DQLQueryArgumentValue[]
+  | { [key: string]: DQLQueryArgumentValue };
+
+/** Parameters by name, without the colon. */
+export type DQLQueryArguments = { [key: string]: any };
+
+/** What a write must survive before `execute` resolves. */
+export interface ExecuteOptions {
+  /** `relaxed` (default): the end of the browser; `strict`: a power cut. */
+  durability?: 'memory' | 'relaxed' | 'strict';
+}
+
+/** What runs statements. */
+export interface QueryExecuting {
+  /** Runs a statement. */
+  execute<T = any, U extends DQLQueryArguments = DQLQueryArguments>(query: string, queryArguments?: U): Promise<QueryResult<T>>;
+}
+
+/** The documents of a database. */
+export class Store implements QueryExecuting {
+  /** The database. */
+  readonly ditto: Ditto;
+  /** Fetchers that are under way; none, since attachments are not supported yet. */
+  readonly attachmentFetchers: readonly AttachmentFetcher[] = Object.freeze([]);
+  readonly #core: Core;
+  #observers: readonly StoreObserver[] = Object.freeze([]);
+
+  /** @internal */
+  constructor(ditto: Ditto, core: Core) {
+    this.ditto = ditto;
+    this.#core = core;
+  }
+
+  /** The live queries that are not cancelled. */
+  get observers(): readonly StoreObserver[] {
+    return this.#observers;
+  }
+
+  /** Runs a statement. */
+  execute<T = any, U extends DQLQueryArguments = DQLQueryArguments>(
+    query: string,
+    queryArguments?: U,
+    options: ExecuteOptions = {},
+  ): Promise<QueryResult<T>> {
+    return executeOn<T>(this.#core, { query, args: queryArguments, durability: options.durability });
+  }
+
+  /** Calls the handler with every answer of a SELECT, the first time after this method has returned. */
+  registerObserver<T = any, U extends DQLQueryArguments = DQLQueryArguments>(
+    query: string,
+    observationHandler: StoreObservationHandler<T>,
+    queryArguments?: U,
+  ): StoreObserver<T> {
+    return this.#observe<T>(query, { call: (result) => observationHandler(result), signals: 'automatic' }, queryArguments);
+  }
+
+  /** Like `registerObserver`; after each answer nothing more comes until `signalNext` is called. */
+  registerObserverWithSignalNext<T = any, U extends DQLQueryArguments = DQLQueryArguments>(
+    query: string,
+    observationHandler: StoreObservationHandlerWithSignalNext<T>,
+    queryArguments?: U,
+  ): StoreObserver<T> {
+    return this.#observe<T>(query, { call: observationHandler, signals: 'manual' }, queryArguments);
+  }
+
+  #observe<T>(
+    text: string,
+    handler: { call: StoreObservationHandlerWithSignalNext<T>; signals: 'automatic' | 'manual' },
+    args: DQLQueryArguments | undefined,
+  ): StoreObserver<T> {
+    const ended = (observer: StoreObserver) => {
+      this.#observers = Object.freeze(this.#observers.filter((other) => other !== observer));
+    };
+    const observer = new StoreObserver<T>(this.ditto, { text, args }, handler, { core: this.#core, ended });
+    this.#observers = Object.freeze([...this.#observers, observer]);
+    return observer;
+  }
+
+  /**
+   * Runs the scope as one unit: all its writes become one commit, or none is kept.
+   *
+   * Returning `'rollback'` takes the writes back; any other value commits; throwing takes them back and throws on. Do not await
+   * `store.execute` inside the scope: a writing one waits for the transaction to end.
+   */
+  transaction<T = 'commit' | 'rollback'>(scope: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return runTransaction(this, this.#core, scope, options);
+  }
+
+  /** Not supported yet. */
+  newAttachment(_pathOrData: string | Uint8Array, _metadata?: { [key: string]: string }): Promise<Attachment> {
+    return Promise.reject(unsupported('Store.newAttachment'));
+  }
+
+  /** Not supported yet. */
+  fetchAttachment(_token: { [key: string]: any }, _handler?: (event: AttachmentFetchEvent) => void): AttachmentFetcher {
+    throw unsupported('Store.fetchAttachment');
+  }
+}
+
+const NO_ARGUMENTS = new Uint8Array([0xa0]);
+
+/** @internal */
+export async function executeOn<T>(
+  core: Core,
+  statement: { query: string; args: DQLQueryArguments | undefined; durability?: string | undefined; transaction?: number },
+): Promise<QueryResult<T>> {
+  if (typeof statement.query !== 'string') throw new DittoError('query/invalid', 'A statement is text.');
+  const args = encodeArguments(statement.args);
+  const work = (peer: Peer) => peer.execute(statement.transaction, statement.query, args, statement.durability) as Promise<RawRows>;
+  return new QueryResult<T>(await core.run(work));
+}
+
+/** @internal */
+export function encodeArguments(args: DQLQueryArguments | undefined): Uint8Array {
+  if (args === undefined || args === null) return NO_ARGUMENTS;
+  if (typeof args !== 'object' || Array.isArray(args)) throw new DittoError('query/arguments-invalid', 'Arguments are an object of names and values.');
+  return CBOR.encode(args);
+}

@@ -1,0 +1,106 @@
+/** Several statements as one unit. */
+
+import type { Core } from './core.js';
+import { DittoError } from './error.js';
+import { Logger } from './logger.js';
+import type { QueryResult } from './query-result.js';
+import { type DQLQueryArguments, executeOn, type QueryExecuting, type Store } from './store.js';
+
+/** What the scope of a transaction may return to say how it ends. */
+export type TransactionCompletionAction = 'commit' | 'rollback';
+
+/** Options of `Store.transaction`. */
+export interface TransactionOptions {
+  /** Whether writes are refused; read-only transactions run at once, on a snapshot. */
+  isReadOnly?: boolean;
+  /** For the log. */
+  hint?: string;
+}
+
+/** What is known of a transaction. */
+export class TransactionInfo {
+  readonly id: string;
+  readonly hint?: string;
+  readonly isReadOnly: boolean;
+
+  /** @internal */
+  constructor(id: string, options: TransactionOptions) {
+    this.id = id;
+    if (options.hint !== undefined) this.hint = options.hint;
+    this.isReadOnly = options.isReadOnly ?? false;
+    Object.freeze(this);
+  }
+}
+
+/** An open transaction; statements run in it see its own writes. */
+export class Transaction implements QueryExecuting {
+  readonly store: Store;
+  readonly info: TransactionInfo;
+  readonly #core: Core;
+  readonly #number: number;
+  #ended = false;
+
+  /** @internal */
+  constructor(store: Store, info: TransactionInfo, engine: { core: Core; number: number }) {
+    this.store = store;
+    this.info = info;
+    this.#core = engine.core;
+    this.#number = engine.number;
+  }
+
+  /** Runs a statement in the transaction. */
+  async execute<T = any, U extends DQLQueryArguments = DQLQueryArguments>(query: string, queryArguments?: U): Promise<QueryResult<T>> {
+    if (this.#ended) throw new DittoError('query/execution', 'The transaction has ended; run the statement inside its scope.');
+    return executeOn<T>(this.#core, { query, args: queryArguments, transaction: this.#number });
+  }
+
+  /** @internal */
+  end(commit: boolean): Promise<void> {
+    this.#ended = true;
+    return this.#core.run(async (peer) => {
+      await peer.end(this.#number, commit);
+    });
+  }
+}
+
+const DEADLOCK_MS = 10_000;
+let detectsDeadlocks = true;
+
+/** @internal */
+export const deadlockDetection = {
+  get isEnabled(): boolean {
+    return detectsDeadlocks;
+  },
+  disable(): void {
+    detectsDeadlocks = false;
+  },
+};
+
+/** @internal */
+export async function runTransaction<T>(
+  store: Store,
+  core: Core,
+  scope: (transaction: Transaction) => Promise<T>,
+  options: TransactionOptions = {},
+): Promise<T> {
+  const number = await core.run((peer) => peer.begin(options.isReadOnly ?? false) as Promise<number>);
+  const transaction = new Transaction(store, new TransactionInfo(String(number), options), { core, number });
+  const alarm = detectsDeadlocks ? setTimeout(() => warn(options.hint), DEADLOCK_MS) : undefined;
+  let result: T;
+  try {
+    result = await scope(transaction);
+  } catch (cause) {
+    // What the scope threw is the news, not that a closed store has nothing to take back.
+    await transaction.end(false).catch(() => undefined);
+    throw cause;
+  } finally {
+    clearTimeout(alarm);
+  }
+  await transaction.end(result !== 'rollback');
+  return result;
+}
+
+function warn(hint: string | undefined): void {
+  const which = hint === undefined ? 'A transaction' : `The transaction "${hint}"`;
+  Logger.warning(`${which} has been open for 10 s. If its scope awaits store.execute, it waits for itself: use the transaction's execute.`);
+}

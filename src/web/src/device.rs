@@ -1,0 +1,283 @@
+//! `store::Device` on IndexedDB.
+//!
+//! Four generic object stores, version 1 for ever (rexie deletes what is not declared):
+//!
+//! | store | key | value |
+//! |---|---|---|
+//! | `wal` | sequence, 8 bytes big-endian | framed record |
+//! | `seg` | `BlockId::to_bytes`, 9 bytes | block |
+//! | `meta` | `manifest`, `state`, `format`, or `record/<name>` | bytes |
+//! | `blob` | content hash and chunk number | reserved for attachments |
+//!
+//! `state` is five numbers (head, log bytes, log records, segment bytes, segments), kept by the two kinds of transaction that
+//! write, so that an append costs one get and two puts and usage costs one get. Every call is one transaction. Inside one
+//! nothing is awaited but IndexedDB; a body that fails aborts. Appends name their durability, which rexie cannot: they run on a
+//! second connection, opened with web-sys, which also hears that the browser has closed the database. A call that finds
+//! the connection gone reopens it and is done once more: a repeated append meets its own record as a conflict.
+
+mod body;
+mod error;
+mod raw;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
+use store::{Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, Records, Usage, Written};
+use value::{Millis, Seq};
+
+use body::{BLOB, META, RECORD, SEG, WAL, get, put};
+use error::from_rexie;
+use raw::Raw;
+
+use crate::js;
+
+const FORMAT: u8 = 1;
+
+/// One origin's store of a name.
+pub struct IndexedDb {
+    name: String,
+    connection: RefCell<Option<Rc<Connection>>>,
+    closed: Cell<bool>,
+}
+
+struct Connection {
+    rexie: RefCell<Option<Rexie>>,
+    raw: Raw,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(rexie) = self.rexie.take() {
+            rexie.close();
+        }
+    }
+}
+
+impl IndexedDb {
+    /// Opens the database, or makes it.
+    pub async fn open(name: &str) -> Result<IndexedDb, DeviceError> {
+        let device = IndexedDb { name: name.to_owned(), connection: RefCell::new(None), closed: Cell::new(false) };
+        device.connection().await?;
+        Ok(device)
+    }
+
+    /// Deletes a database that nobody has open.
+    pub async fn delete(name: &str) -> Result<(), DeviceError> {
+        Rexie::delete(name).await.map_err(from_rexie)
+    }
+
+    /// Closes the connection; later calls answer `Closed`.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.connection.take();
+    }
+
+    /// Acts as the browser does when it loses the database; for tests.
+    pub fn lose_connection(&self) {
+        if let Some(connection) = self.connection.borrow().as_ref() {
+            connection.raw.close();
+        }
+    }
+
+    async fn connection(&self) -> Result<Rc<Connection>, DeviceError> {
+        if self.closed.get() {
+            return Err(DeviceError::Closed);
+        }
+        let present = self.connection.borrow().clone();
+        if let Some(connection) = present.filter(|connection| !connection.raw.is_lost()) {
+            return Ok(connection);
+        }
+        self.connection.take();
+        let connection = Rc::new(connect(&self.name).await?);
+        self.connection.replace(Some(connection.clone()));
+        Ok(connection)
+    }
+
+    /// Runs a call, and once more when the connection turns out to be gone.
+    async fn retried<T>(&self, call: impl AsyncFn(&Connection) -> Result<T, DeviceError>) -> Result<T, DeviceError> {
+        let connection = self.connection().await?;
+        match call(&connection).await {
+            Err(DeviceError::Closed) if !self.closed.get() && self.forget(&connection) => {
+                let connection = self.connection().await?;
+                call(&connection).await
+            }
+            result => result,
+        }
+    }
+
+    /// Lets go of a connection that does not answer; `false` when it is alive and the answer was the device's own.
+    fn forget(&self, connection: &Rc<Connection>) -> bool {
+        if !connection.raw.is_lost() {
+            return false;
+        }
+        let mut current = self.connection.borrow_mut();
+        if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, connection)) {
+            current.take();
+        }
+        true
+    }
+}
+
+async fn connect(name: &str) -> Result<Connection, DeviceError> {
+    if js::global("indexedDB").is_falsy() {
+        return Err(DeviceError::PermissionDenied("there is no IndexedDB here".into()));
+    }
+    let stores = [WAL, SEG, META, BLOB].map(ObjectStore::new);
+    let builder =
+        stores.into_iter().fold(Rexie::builder(name).version(1), |builder, store| builder.add_object_store(store));
+    let rexie = builder.build().await.map_err(from_rexie)?;
+    let raw = Raw::open(name).await?;
+    let connection = Connection { rexie: RefCell::new(Some(rexie)), raw };
+    let transaction = connection.begin(&[META], TransactionMode::ReadWrite)?;
+    finish(transaction, async |transaction| {
+        let meta = transaction.store(META).map_err(from_rexie)?;
+        match get(&meta, "format").await?.as_deref() {
+            None => put(&meta, "format", &[FORMAT]).await,
+            Some([FORMAT]) => Ok(()),
+            Some(other) => Err(DeviceError::NewerFormat(other.first().copied().unwrap_or(0).into())),
+        }
+    })
+    .await?;
+    Ok(connection)
+}
+
+impl Connection {
+    fn begin(&self, stores: &[&str], mode: TransactionMode) -> Result<Transaction, DeviceError> {
+        let rexie = self.rexie.borrow();
+        let rexie = rexie.as_ref().ok_or(DeviceError::Closed)?;
+        if self.raw.is_lost() {
+            return Err(DeviceError::Closed);
+        }
+        rexie.transaction(stores, mode).map_err(|error| {
+            let error = from_rexie(error);
+            // `transaction()` throws InvalidStateError when the browser has closed the connection.
+            if error == DeviceError::Closed {
+                self.raw.mark_lost();
+            }
+            error
+        })
+    }
+}
+
+/// Runs the body of a transaction and waits until it is durable; a body that fails takes everything back.
+async fn finish<T>(
+    transaction: Transaction,
+    body: impl AsyncFnOnce(&Transaction) -> Result<T, DeviceError>,
+) -> Result<T, DeviceError> {
+    match body(&transaction).await {
+        Ok(value) => match transaction.done().await.map_err(from_rexie)? {
+            rexie::TransactionResult::Committed => Ok(value),
+            rexie::TransactionResult::Aborted => Err(DeviceError::Other("the transaction was aborted".into())),
+        },
+        Err(error) => {
+            // The error that matters is the body's; a transaction that cannot be aborted has aborted itself.
+            drop(transaction.abort().await);
+            Err(error)
+        }
+    }
+}
+
+impl Device for IndexedDb {
+    async fn boot(&self) -> Result<BootImage, DeviceError> {
+        self.retried(async |connection| {
+            finish(connection.begin(&[WAL, META], TransactionMode::ReadOnly)?, body::boot).await
+        })
+        .await
+    }
+
+    async fn append(
+        &self,
+        expected: Seq,
+        now: Millis,
+        record: Vec<u8>,
+        durability: Durability,
+    ) -> Result<Appended, DeviceError> {
+        let record = &record;
+        self.retried(async |connection| {
+            let transaction = connection.raw.begin(&[WAL, META], durability)?;
+            let result = body::append(&transaction, expected, now, record).await;
+            transaction.finish(result).await
+        })
+        .await
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Records, DeviceError> {
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[WAL, META], TransactionMode::ReadOnly)?;
+            finish(transaction, async |transaction| body::tail(transaction, after).await).await
+        })
+        .await
+    }
+
+    async fn read(&self, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, DeviceError> {
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[SEG], TransactionMode::ReadOnly)?;
+            finish(transaction, async |transaction| {
+                let seg = transaction.store(SEG).map_err(from_rexie)?;
+                let mut found = Vec::with_capacity(blocks.len());
+                for block in blocks {
+                    let value = seg.get(js::bytes_to(&block.to_bytes())).await.map_err(from_rexie)?;
+                    found.push(value.map(|value| js::bytes_from(&value)));
+                }
+                Ok(found)
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn manifest(&self) -> Result<Option<Vec<u8>>, DeviceError> {
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[META], TransactionMode::ReadOnly)?;
+            finish(transaction, async |transaction| {
+                get(&transaction.store(META).map_err(from_rexie)?, "manifest").await
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn write(&self, batch: DeviceBatch) -> Result<Written, DeviceError> {
+        let batch = &batch;
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[WAL, SEG, META], TransactionMode::ReadWrite)?;
+            finish(transaction, async |transaction| body::write(transaction, batch).await).await
+        })
+        .await
+    }
+
+    async fn put_meta(&self, name: &str, bytes: Vec<u8>) -> Result<(), DeviceError> {
+        let (key, bytes) = (&format!("{RECORD}{name}"), &bytes);
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[META], TransactionMode::ReadWrite)?;
+            finish(transaction, async |transaction| {
+                put(&transaction.store(META).map_err(from_rexie)?, key, bytes).await
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn clear(&self) -> Result<(), DeviceError> {
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[WAL, SEG, META, BLOB], TransactionMode::ReadWrite)?;
+            finish(transaction, async |transaction| {
+                for name in [WAL, SEG, META, BLOB] {
+                    transaction.store(name).map_err(from_rexie)?.clear().await.map_err(from_rexie)?;
+                }
+                put(&transaction.store(META).map_err(from_rexie)?, "format", &[FORMAT]).await
+            })
+            .await
+        })
+        .await
+    }
+
+    async fn usage(&self) -> Result<Usage, DeviceError> {
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[META], TransactionMode::ReadOnly)?;
+            finish(transaction, body::usage).await
+        })
+        .await
+    }
+}

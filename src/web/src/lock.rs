@@ -1,0 +1,63 @@
+//! Web Locks: held by a value, released when it is dropped, and by the browser when the tab dies.
+//!
+//! Names are `shoal:<store>:<what>`. Hosts without the API (insecure pages, Node 20) have no locks: `available` says so.
+
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::js::{self, Deferred};
+
+/// A lock that is held.
+pub struct Lock {
+    release: Deferred,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.release.resolve(&JsValue::UNDEFINED);
+    }
+}
+
+/// What to do when another tab holds the lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Answer `None`.
+    None,
+    /// Wait, as long as it takes.
+    Unlimited,
+}
+
+/// Says whether the host has locks.
+pub fn available() -> bool {
+    js::property(&js::navigator("locks"), "request").is_function()
+}
+
+/// Takes a lock; `None` when it is taken and the caller has no patience, or the host refuses.
+pub async fn acquire(name: &str, patience: Patience) -> Option<Lock> {
+    let (answered, release) = (Deferred::new(), Deferred::new());
+    let (granted, held) = (answered.clone(), release.clone());
+    let callback = Closure::once_into_js(move |lock: JsValue| -> JsValue {
+        granted.resolve(&JsValue::from_bool(!lock.is_null()));
+        if lock.is_null() { JsValue::UNDEFINED } else { held.promise().into() }
+    });
+    let options = js::object(&[("ifAvailable", (patience == Patience::None).into())]);
+    let arguments = [JsValue::from_str(name), options, callback];
+    let refused = answered.clone();
+    spawn_local(async move {
+        if js::call_async(&js::navigator("locks"), "request", &arguments).await.is_err() {
+            refused.resolve(&JsValue::FALSE);
+        }
+    });
+    let granted = answered.wait().await.is_ok_and(|granted| granted.is_truthy());
+    granted.then_some(Lock { release })
+}
+
+/// Takes the first free lock of a numbered family.
+pub async fn acquire_slot(prefix: &str, count: u8) -> Option<(u8, Lock)> {
+    for slot in 0..count {
+        if let Some(lock) = acquire(&format!("{prefix}{slot}"), Patience::None).await {
+            return Some((slot, lock));
+        }
+    }
+    None
+}

@@ -1,0 +1,90 @@
+//! Opening a store: locks, device, identity, engine, in this order.
+
+use std::rc::Rc;
+
+use js_sys::Function;
+use peer::{Boot, Config, Engine, Role};
+use store::{BootImage, Device, Lsm, LsmConfig, manifest_head};
+use value::{ErrorCode, Failure, Object, ReplicaId, Seq};
+
+use crate::clock;
+use crate::driver::{Driver, Parts};
+use crate::identity::{self, Identity};
+use crate::lock::{self, Lock, Patience};
+use crate::log::LogState;
+use crate::storage::Storage;
+use crate::tabs::Tabs;
+use crate::view::OpenOptions;
+
+/// Tabs that may write to one store at once.
+const SLOTS: u8 = 64;
+
+/// What the tab is among those that share the store.
+struct Seat {
+    slot: u8,
+    id: String,
+    locks: Vec<Lock>,
+}
+
+/// Opens a store and starts its engine.
+pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, Failure> {
+    let storage = Storage::open(&options.directory).await.map_err(|error| error.failure())?;
+    let name = format!("shoal:{}", options.directory);
+    let shared = storage.is_shared();
+    let seat = sit_down(&name, shared).await?;
+    let (image, mut identity) = boot(&storage, &name, &options.database).await?;
+    if shared && !lock::available() {
+        // Without locks nothing says which tabs share the store: each writes under an id of its own.
+        identity.replica = ReplicaId(clock::random_u64());
+    }
+    let log_start = match image.manifest.as_deref().map(manifest_head).transpose() {
+        Ok(head) => head.unwrap_or_default().log_start,
+        Err(error) => {
+            return Err(Failure::new(ErrorCode::StoreBackend, format!("the manifest cannot be read: {error}")));
+        }
+    };
+    let lsm = Lsm::open(image.manifest.as_deref(), LsmConfig::default()).map_err(|error| error.failure())?;
+    let head = image.log.last().map_or(Seq(0), |(seq, _)| *seq).max(lsm.floor());
+    let config = Config {
+        database: options.database,
+        replica: identity.replica,
+        store: identity.store,
+        slot: seat.slot,
+        peer_key: identity.peer_key.clone(),
+        device_name: options.device_name,
+        metadata: Object::new(),
+        version: options.version,
+        role: Role::SmallPeer { big_peer_url: options.big_peer_url },
+    };
+    let boot = Boot { log: image.log, log_start };
+    let engine = Engine::new(config, lsm, boot, clock::random_u64(), clock::now());
+    let tabs = Tabs::new(name, seat.id, shared, seat.locks);
+    Ok(Driver::start(Parts { engine, storage, identity, log: LogState::new(head), tabs, events }))
+}
+
+async fn sit_down(name: &str, shared: bool) -> Result<Seat, Failure> {
+    let id = clock::random_hex::<8>();
+    if !shared || !lock::available() {
+        return Ok(Seat { slot: 0, id, locks: Vec::new() });
+    }
+    let taken = || Failure::new(ErrorCode::StoreBlocked, "64 tabs have this database open; close one of them");
+    let (slot, guard) = lock::acquire_slot(&format!("{name}:slot:"), SLOTS).await.ok_or_else(taken)?;
+    let alive = lock::acquire(&format!("{name}:tab:{id}"), Patience::Unlimited).await;
+    Ok(Seat { slot, id, locks: std::iter::once(guard).chain(alive).collect() })
+}
+
+/// Reads the store and makes its identity, if it has none; of two tabs that open a fresh store one makes it.
+async fn boot(storage: &Storage, name: &str, database: &str) -> Result<(BootImage, Identity), Failure> {
+    let _alone = if storage.is_shared() && lock::available() {
+        lock::acquire(&format!("{name}:boot"), Patience::Unlimited).await
+    } else {
+        None
+    };
+    let image = storage.boot().await.map_err(|error| error.failure())?;
+    if let Some(identity) = Identity::find(&image, database)? {
+        return Ok((image, identity));
+    }
+    let identity = Identity::random(database);
+    storage.put_meta(identity::RECORD, identity.encode()).await.map_err(|error| error.failure())?;
+    Ok((image, identity))
+}
