@@ -33,7 +33,7 @@ pub fn run(workspace: &Workspace, options: &DemoOptions) -> Result<()> {
     setup::run(workspace, setup::Scope::Build)?;
     pkg::run(workspace)?;
     test::build_demo(workspace)?;
-    let big_peer = test::build_big_peer(workspace)?;
+    let big_peer = test::build_big_peer(workspace, test::Build::Release)?;
     let mut server = start(workspace, &big_peer, options, &data)?;
     step("Big Peer ready", |_| ready(&mut server, options.big_peer_port), |()| String::new())?;
     data::load(workspace, options.big_peer_port, TOKEN, &data)?;
