@@ -1,13 +1,15 @@
 //! The way of a write: evaluate a group, append it, publish it, answer; and the same for what others appended.
 
 use store::{ReadError, Store};
-use value::{ErrorCode, Failure, Hlc, Seq};
+use sync::Hello;
+use value::{ErrorCode, Failure, Hlc, Seq, StoreId, hash64};
 
-use crate::cursor::Cursors;
+use crate::cursor::{Cursor, Cursors};
 use crate::draft::{Draft, Write};
 use crate::engine::Engine;
-use crate::io::{CommitOutcome, Output, Reply, Ticket};
-use crate::pipeline::{Completion, Group, Job, RemoteUnit, stronger};
+use crate::io::{CommitOutcome, LinkId, Output, Reply, Ticket};
+use crate::network::Link;
+use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
 use crate::record::{LOCAL, Record};
 use crate::request::answer;
 use crate::statement::Stop;
@@ -109,8 +111,19 @@ impl<S: Store> Engine<S> {
                 self.pipeline.jobs.push_front(job);
                 break;
             }
+            // An eviction forgets cursors, so no unit that moves them may share its commit.
+            let evicts = matches!(&job, Job::Statement { prepared, .. } if prepared.is_eviction());
+            if evicts && !self.pipeline.group.jobs.is_empty() {
+                self.pipeline.jobs.push_front(job);
+                break;
+            }
             match self.evaluate(&job) {
-                Ok(()) => self.pipeline.group.jobs.push(job),
+                Ok(()) => {
+                    self.pipeline.group.jobs.push(job);
+                    if evicts {
+                        break;
+                    }
+                }
                 Err(error) => {
                     self.pipeline.jobs.push_front(job);
                     return self.park_pipeline(error);
@@ -176,25 +189,24 @@ impl<S: Store> Engine<S> {
         let docs = writes.len() as u64;
         // A unit of known documents moves the cursor in memory only; a position told on its own is worth a small commit,
         // since it stands for many documents that would otherwise be sent again after a restart.
+        // Cursors themselves move when the commit is durable; until then the group carries them. A unit that answers an
+        // older set of subscriptions is merged, but moves nothing.
+        let current =
+            self.network.links.get(&unit.link).is_some_and(|link| link.incoming.generation == unit.generation);
+        let moves: Vec<(u64, Cursor)> = if current { unit.moves.clone() } else { Vec::new() };
         let told = unit.docs.is_empty()
-            && unit
-                .moves
+            && moves
                 .iter()
                 .any(|(hash, cursor)| self.cursors.cursor(unit.store, *hash).is_none_or(|known| known < cursor.seq));
         if told || !writes.is_empty() {
-            let (name, bytes) = self.cursors.record(unit.store, &unit.moves);
+            let (name, bytes) = self.cursors.record(unit.store, &group.moves_of(unit.store, &moves));
             group.draft.put_meta(&name, Some(bytes));
             writes.into_iter().for_each(|write| group.draft.add(unit.store, write));
-        }
-        // Moved in memory at once: a later unit of the same group writes the newer cursor over this one, and a group that
-        // fails takes its link with it.
-        for (hash, cursor) in &unit.moves {
-            self.cursors.advance(unit.store, *hash, cursor.clone());
         }
         group.completions.push(Completion::Acknowledge {
             link: unit.link,
             store: unit.store,
-            moves: unit.moves.clone(),
+            moves,
             docs,
             bytes: unit.bytes,
         });
@@ -213,7 +225,7 @@ impl<S: Store> Engine<S> {
         }
         let record = self.pipeline.group.draft.record(self.clock.last()).encode();
         let ticket = self.ticket();
-        self.pipeline.committing = Some((ticket, record.len()));
+        self.pipeline.committing = Some(Committing { ticket, bytes: record.len(), hash: hash64(&record) });
         let durability = self.pipeline.group.durability;
         self.outputs.push_back(Output::Commit { ticket, expected: self.log.head(), record, durability });
         false
@@ -221,18 +233,24 @@ impl<S: Store> Engine<S> {
 
     /// Takes the answer of a commit.
     pub(crate) fn committed(&mut self, ticket: Ticket, outcome: CommitOutcome) {
-        let Some((_, record_bytes)) = self.pipeline.committing.take_if(|(awaited, _)| *awaited == ticket) else {
-            return;
-        };
+        let Some(sent) = self.pipeline.committing.take_if(|committing| committing.ticket == ticket) else { return };
         let group = std::mem::take(&mut self.pipeline.group);
         match outcome {
             CommitOutcome::Durable(seq) => {
-                self.publish(seq, group.draft, record_bytes);
+                self.publish(seq, group.draft, sent.bytes);
                 self.complete(group.completions, Some(seq));
             }
-            CommitOutcome::Conflict(entries) => {
-                // They reach from the head known here to the present one; what another ping brought is among them or after.
-                entries.into_iter().rev().for_each(|entry| self.pipeline.foreign.push_front(entry));
+            CommitOutcome::Conflict(mut entries) => {
+                // A device that wrote the record and lost the answer finds it when it tries again.
+                let own = entries.first().is_some_and(|(_, bytes)| hash64(bytes) == sent.hash);
+                if own {
+                    let (seq, _) = entries.remove(0);
+                    self.publish(seq, group.draft, sent.bytes);
+                    self.complete(group.completions, Some(seq));
+                    self.queue_foreign(entries);
+                    return;
+                }
+                self.queue_foreign(entries);
                 match group.transaction {
                     Some(ticket) => self.reply(ticket, Err(lost_race())),
                     None => group.jobs.into_iter().rev().for_each(|job| self.pipeline.jobs.push_front(job)),
@@ -242,15 +260,20 @@ impl<S: Store> Engine<S> {
         }
     }
 
+    /// Takes records from the head known here to the present one; what another ping brought is among them or after.
+    fn queue_foreign(&mut self, entries: Vec<(Seq, Vec<u8>)>) {
+        entries.into_iter().rev().for_each(|entry| self.pipeline.foreign.push_front(entry));
+    }
+
     /// Makes a durable commit visible: to readers, observers, links and other tabs.
     fn publish(&mut self, seq: Seq, draft: Draft, record_bytes: usize) {
         let changes = draft.changes();
+        let evicted = draft.evicted_collections();
         if let Err(error) = self.store.apply(draft.batch(seq, record_bytes as u64)) {
             return self.break_down(error.failure());
         }
         self.observers.values_mut().for_each(|observer| observer.mark(&changes));
         let (parts, _) = draft.into_parts();
-        let evicted: Vec<_> = parts.iter().flat_map(|part| &part.evicted).map(|(name, _)| name.clone()).collect();
         evicted.iter().for_each(|collection| self.cursors.drop_collection(collection));
         let floor_rose = self.log.push(seq, parts, Some(changes), record_bytes);
         self.published(seq, floor_rose);
@@ -281,19 +304,19 @@ impl<S: Store> Engine<S> {
     fn fail_group(&mut self, group: Group, failure: &Failure) {
         for completion in group.completions {
             match completion {
-                Completion::Acknowledge { link, .. } => self.drop_link(link, failure.code),
+                Completion::Acknowledge { store, .. } => self.drop_store(store, failure.code),
                 Completion::Reply { ticket, result: Err(own), .. } => self.reply(ticket, Err(own)),
                 Completion::Reply { ticket, result: Ok(_), .. } => self.reply(ticket, Err(failure.clone())),
             }
         }
-        self.reload_cursors();
     }
 
-    /// Cursors that moved in memory with the lost group go back to what is stored.
-    fn reload_cursors(&mut self) {
-        if let Ok(cursors) = Cursors::load(&self.store) {
-            self.cursors = cursors;
-        }
+    /// What came from a store cannot be kept: later units of it would leave a hole, so its links start over.
+    fn drop_store(&mut self, store: StoreId, code: ErrorCode) {
+        self.pipeline.jobs.retain(|job| !matches!(job, Job::Remote(unit) if unit.store == store));
+        let of_store = |(id, _, remote): (LinkId, &Link, &Hello)| (remote.store == store).then_some(id);
+        let links: Vec<LinkId> = self.network.established().filter_map(of_store).collect();
+        links.into_iter().for_each(|link| self.drop_link(link, code));
     }
 
     pub(crate) fn fail_pipeline(&mut self, failure: &Failure) {

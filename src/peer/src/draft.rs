@@ -111,6 +111,17 @@ impl Draft {
         }
     }
 
+    /// Returns the collections of evicted documents.
+    pub fn evicted_collections(&self) -> Vec<CollectionName> {
+        let mut collections: Vec<CollectionName> = Vec::new();
+        for (collection, _) in self.parts.iter().flat_map(|part| &part.evicted) {
+            if !collections.contains(collection) {
+                collections.push(collection.clone());
+            }
+        }
+        collections
+    }
+
     /// Returns the record to append.
     pub fn record(&self, hlc: value::Hlc) -> Record {
         let metas = self.metas.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect();

@@ -2,9 +2,10 @@
 
 use crdt::Doc;
 use store::Store;
+use sync::outgoing::WINDOW_BYTES;
 use sync::wire::SIGNAL_HOPS_MAX;
-use sync::{Message, SubRequest, Unit};
-use value::limits::STATEMENT_BYTES_MAX;
+use sync::{Hello, Message, SubRequest, Unit};
+use value::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
 use value::{CollectionName, DocId, ErrorCode, Object, PeerKey, Seq, StoreId, Value, cbor, hash64};
 
 use crate::config::Role;
@@ -16,8 +17,10 @@ use crate::pipeline::{Job, RemoteUnit};
 
 /// The subscription text of a Big Peer.
 const EVERYTHING: &str = "*";
-/// Documents of a unit that may wait for its end.
-const STAGED_MAX: usize = 1_000_000;
+/// Bytes of a unit's frames that may wait for its end.
+const STAGED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of frames that may wait to be saved: the sender's window, a frame over it, and patience.
+const UNTAKEN_BYTES_MAX: u64 = 4 * WINDOW_BYTES + FRAME_BYTES_MAX as u64;
 
 impl<S: Store> Engine<S> {
     pub(crate) fn message(&mut self, id: LinkId, message: Message, size: usize) {
@@ -80,6 +83,7 @@ impl<S: Store> Engine<S> {
         }
         link.incoming.generation += 1;
         link.incoming.staged.clear();
+        link.incoming.staged_bytes = 0;
         link.incoming.subs.clear();
         let generation = link.incoming.generation;
         let mut subs = Vec::new();
@@ -120,13 +124,22 @@ impl<S: Store> Engine<S> {
     fn data(&mut self, id: LinkId, generation: u64, unit: Unit, size: usize, moves: Moves) {
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let Some(store) = link.remote.as_ref().map(|remote| remote.store) else { return };
-        let mut job = RemoteUnit { link: id, store, docs: Vec::new(), moves: Vec::new(), bytes: size as u64 };
+        link.untaken_bytes += size as u64;
+        if self.broken.is_some() || link.untaken_bytes > UNTAKEN_BYTES_MAX {
+            return self.drop_link(id, ErrorCode::SyncBusy);
+        }
+        let (docs, moved) = (Vec::new(), Vec::new());
+        let mut job = RemoteUnit { link: id, store, generation, docs, moves: moved, bytes: size as u64 };
         if generation == link.incoming.generation {
             let docs: Result<Vec<_>, _> = unit.docs.into_iter().map(decoded).collect();
             let Ok(docs) = docs else { return self.drop_link(id, ErrorCode::SyncProtocol) };
-            let staged = &mut link.incoming.staged;
-            if staged.len() + docs.len() > STAGED_MAX {
+            link.incoming.staged_bytes += size;
+            if link.incoming.staged_bytes > STAGED_BYTES_MAX {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
+            }
+            let staged = &mut link.incoming.staged;
+            if !matches!(moves, Moves::None) {
+                link.incoming.staged_bytes = 0;
             }
             let subs = &link.incoming.subs;
             let cursor = |sub: &IncomingSub, seq| (sub.hash, Cursor { seq, collection: sub.collection.clone() });
@@ -154,6 +167,7 @@ impl<S: Store> Engine<S> {
         self.network.documents_received += docs;
         if let Some(link) = self.network.links.get_mut(&id) {
             link.taken_bytes += bytes;
+            link.untaken_bytes = link.untaken_bytes.saturating_sub(bytes);
             link.ack_due = true;
         }
     }
@@ -171,9 +185,11 @@ impl<S: Store> Engine<S> {
 
     fn acknowledged(&mut self, id: LinkId, seq: Seq, bytes: u64) {
         let Some(link) = self.network.links.get_mut(&id) else { return };
-        if seq > self.log.head() || link.outgoing.acknowledged(bytes).is_err() {
+        if link.outgoing.acknowledged(bytes).is_err() {
             return self.drop_link(id, ErrorCode::SyncProtocol);
         }
+        // The other side may have saved more than this store: a power cut took its end.
+        let seq = seq.min(self.log.head());
         link.acknowledged = link.acknowledged.max(seq);
         if link.remote.as_ref().is_some_and(|remote| remote.is_big_peer) && seq > self.network.acknowledged {
             self.network.acknowledged = seq;
@@ -205,9 +221,15 @@ impl<S: Store> Engine<S> {
     /// Sends a signal on the link to its addressee, else on one to a peer that says it has such a link.
     fn relay(&mut self, signal: Message, to: &PeerKey) {
         let next = self.network.link_to(to).or_else(|| {
-            let leads =
-                |peer: &PeerKey| self.peer_info(peer).is_some_and(|info| info.links.iter().any(|(key, _)| key == to));
-            self.network.established().find(|(_, _, remote)| leads(&remote.peer_key)).map(|(id, _, _)| id)
+            let says = |a: &PeerKey, b: &PeerKey| {
+                self.peer_info(a).is_some_and(|info| info.links.iter().any(|(key, _)| key == b))
+            };
+            // A Big Peer's entry names no links; its clients' entries do.
+            let leads = |remote: &Hello| match remote.is_big_peer {
+                true => says(to, &remote.peer_key),
+                false => says(&remote.peer_key, to),
+            };
+            self.network.established().find(|(_, _, remote)| leads(remote)).map(|(id, _, _)| id)
         });
         // With no way to the addressee the signal is lost, and the dialler tries again later.
         if let Some(link) = next {

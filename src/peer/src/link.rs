@@ -47,6 +47,7 @@ impl<S: Store> Engine<S> {
             incoming: Incoming::default(),
             parked: false,
             taken_bytes: 0,
+            untaken_bytes: 0,
             ack_due: false,
             acknowledged: value::Seq(0),
             through_due: None,
@@ -91,7 +92,7 @@ impl<S: Store> Engine<S> {
     /// Sends one message; returns the bytes of its frame.
     pub(crate) fn send(&mut self, id: LinkId, message: &Message) -> usize {
         let Some(link) = self.network.links.get_mut(&id) else { return 0 };
-        let size = link.session.send(message, self.now);
+        let size = link.session.send(message);
         self.flush(id);
         size
     }
@@ -148,7 +149,7 @@ impl<S: Store> Engine<S> {
     /// Says goodbye and forgets the link.
     pub(crate) fn close_link(&mut self, id: LinkId, code: Option<ErrorCode>) {
         let Some(link) = self.network.links.get_mut(&id) else { return };
-        link.session.close(code, self.now);
+        link.session.close(code);
         self.flush(id);
         self.outputs.push_back(Output::Close { link: id, code });
         self.forget_link(id, code.unwrap_or(ErrorCode::SyncUnreachable));

@@ -29,6 +29,8 @@ pub struct Link {
     pub parked: bool,
     /// Bytes of data frames that were saved here.
     pub taken_bytes: u64,
+    /// Bytes of data frames that came and were not saved yet.
+    pub untaken_bytes: u64,
     /// An acknowledgement is to be sent.
     pub ack_due: bool,
     /// Position up to which the other side has saved our log.
@@ -57,6 +59,8 @@ pub struct Incoming {
     pub subs: Vec<IncomingSub>,
     /// Parts of a unit whose end has not come.
     pub staged: Vec<(CollectionName, DocId, Doc)>,
+    /// Bytes of their frames.
+    pub staged_bytes: usize,
 }
 
 /// One of them.

@@ -51,6 +51,8 @@ pub struct RemoteUnit {
     pub link: LinkId,
     /// The store it comes from.
     pub store: StoreId,
+    /// The set of subscriptions that it answers; when the link has sent a newer one, the moves count no more.
+    pub generation: u64,
     /// The changes.
     pub docs: Vec<(CollectionName, DocId, Doc)>,
     /// Cursors that move with it, by hash of the subscription.
@@ -102,10 +104,35 @@ pub struct Group {
 }
 
 impl Group {
+    /// Returns how far a store's cursors move with this group: what earlier units moved, then these.
+    pub fn moves_of(&self, store: StoreId, last: &[(u64, Cursor)]) -> Vec<(u64, Cursor)> {
+        let mut all = Vec::new();
+        for completion in &self.completions {
+            if let Completion::Acknowledge { store: other, moves, .. } = completion
+                && *other == store
+            {
+                all.extend_from_slice(moves);
+            }
+        }
+        all.extend_from_slice(last);
+        all
+    }
+
     /// Says whether another job fits.
     pub fn has_room(&self) -> bool {
         self.jobs.len() < GROUP_JOBS_MAX && self.draft.bytes() < GROUP_BYTES_MAX
     }
+}
+
+/// A commit that is on its way to the device.
+#[derive(Clone, Copy, Debug)]
+pub struct Committing {
+    /// Of the answer.
+    pub ticket: Ticket,
+    /// Length of the record.
+    pub bytes: usize,
+    /// Hash of the record, to know it again when a device wrote it and lost the answer.
+    pub hash: u64,
 }
 
 /// The writes that wait and the commit that is on its way.
@@ -117,8 +144,8 @@ pub struct Pipeline {
     pub foreign: VecDeque<(Seq, Vec<u8>)>,
     /// The group that is being evaluated or committed.
     pub group: Group,
-    /// The commit that is on its way, and the bytes of its record.
-    pub committing: Option<(Ticket, usize)>,
+    /// The commit that is on its way.
+    pub committing: Option<Committing>,
     /// Waiting for blocks.
     pub parked: bool,
 }

@@ -13,6 +13,10 @@ use crate::config::Role;
 use crate::engine::Engine;
 use crate::io::{LinkId, LinkKind, Output, PeerInfo, PresenceGraph};
 
+/// Links of one peer that its entry names.
+const LINKS_MAX: usize = 128;
+/// Entries of one message, bytes; more go into the next.
+const MESSAGE_BYTES: usize = 32 * 1024;
 /// Longest metadata of a peer, bytes in binary form.
 pub const METADATA_BYTES_MAX: usize = 4096;
 
@@ -41,7 +45,16 @@ impl<S: Store> Engine<S> {
 
     /// Tells a new link everything known.
     pub(crate) fn send_presence(&mut self, id: LinkId) {
-        let entries = self.network.presence.entries().cloned().collect();
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let all: Vec<Entry> = self.network.presence.entries().cloned().collect();
+        for entry in all {
+            bytes += entry.body.len() + 64;
+            entries.push(entry);
+            if bytes >= MESSAGE_BYTES {
+                self.send(id, &Message::Presence { entries: std::mem::take(&mut entries) });
+                bytes = 0;
+            }
+        }
         self.send(id, &Message::Presence { entries });
     }
 
@@ -108,16 +121,22 @@ impl<S: Store> Engine<S> {
         let mut reached = SmallMap::new();
         let mut frontier = vec![local.clone()];
         while let Some(info) = frontier.pop() {
-            for (key, _) in &info.links {
-                let mutual =
-                    unreached.get(key).is_some_and(|other| other.links.iter().any(|(back, _)| *back == info.key));
-                if mutual && let Some(other) = unreached.remove(key) {
-                    reached.insert(other.key.clone(), other.clone());
+            let candidates: Vec<PeerKey> = match info.is_big_peer {
+                true => unreached.keys().cloned().collect(),
+                false => info.links.iter().map(|(key, _)| key.clone()).collect(),
+            };
+            for key in candidates {
+                if unreached.get(&key).is_some_and(|other| are_linked(&info, other))
+                    && let Some(other) = unreached.remove(&key)
+                {
+                    reached.insert(key, other.clone());
                     frontier.push(other);
                 }
             }
         }
-        let graph = PresenceGraph { local, remotes: reached.into_iter().map(|(_, info)| info).collect() };
+        let mut remotes: Vec<PeerInfo> = reached.into_iter().map(|(_, info)| info).collect();
+        draw_links_of_big_peers(&local, &mut remotes);
+        let graph = PresenceGraph { local, remotes };
         if self.network.told_graph.as_ref() != Some(&graph) {
             self.network.told_graph = Some(graph.clone());
             self.outputs.push_back(Output::Presence(graph));
@@ -125,12 +144,39 @@ impl<S: Store> Engine<S> {
     }
 }
 
+fn says(info: &PeerInfo, other: &PeerInfo) -> bool {
+    info.links.iter().any(|(key, _)| *key == other.key)
+}
+
+/// Between Small Peers both ends must say so; a Big Peer leaves the saying to the other end, since it may have thousands.
+fn are_linked(a: &PeerInfo, b: &PeerInfo) -> bool {
+    match (a.is_big_peer, b.is_big_peer) {
+        (false, false) => says(a, b) && says(b, a),
+        (true, _) => says(b, a),
+        (false, true) => says(a, b),
+    }
+}
+
+/// Fills in what Big Peers leave out of their entries.
+fn draw_links_of_big_peers(local: &PeerInfo, remotes: &mut [PeerInfo]) {
+    let ends: Vec<(PeerKey, PeerKey, LinkKind)> = remotes
+        .iter()
+        .chain([local])
+        .flat_map(|info| info.links.iter().map(|(other, kind)| (other.clone(), info.key.clone(), *kind)))
+        .collect();
+    for big_peer in remotes.iter_mut().filter(|info| info.is_big_peer) {
+        let own = ends.iter().filter(|(key, _, _)| *key == big_peer.key);
+        big_peer.links = own.map(|(_, other, kind)| (other.clone(), *kind)).collect();
+    }
+}
+
 /// Layout: version of the layout, name, metadata, flag, version of the software, links (count, each: key, kind).
 fn encode_body(info: &PeerInfo) -> Vec<u8> {
     let mut out = Writer::new();
     out.u8(1).str(&info.device_name).bytes(&cbor::encode(&Value::Object(info.metadata.clone())));
-    out.u8(u8::from(info.is_big_peer)).str(&info.version).var(info.links.len() as u64);
-    for (key, kind) in &info.links {
+    let links = if info.is_big_peer { &[] } else { &info.links[..info.links.len().min(LINKS_MAX)] };
+    out.u8(u8::from(info.is_big_peer)).str(&info.version).var(links.len() as u64);
+    for (key, kind) in links {
         out.str(&key.0).u8(match kind {
             LinkKind::Simulated => 0,
             LinkKind::WebRtc => 1,

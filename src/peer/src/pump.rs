@@ -254,7 +254,8 @@ impl<S: Store> Engine<S> {
                 if since.is_some_and(|since| seq <= since) {
                     continue;
                 }
-                if let Some(state) = wanted(matcher, key, &doc)? {
+                // What changed while the other side was away may have left the predicate: it must hear of that.
+                if let Some(state) = wanted(matcher, key, &doc, since.is_some())? {
                     bytes += state.delta.len() + 16;
                     docs.push(state);
                 }
@@ -328,14 +329,14 @@ fn owed(link: &Link, subs: &[usize], changes: Option<&[Change]>, collection: &Co
 
 /// Returns a scanned document if the subscription wants it. Tombstones are always wanted: the other side may have the
 /// document from somebody else.
-fn wanted(matcher: &Matcher, key: &Key, doc: &Doc) -> Result<Option<DocState>, ReadError> {
+fn wanted(matcher: &Matcher, key: &Key, doc: &Doc, had_before: bool) -> Result<Option<DocState>, ReadError> {
     let Some(Parsed::Document { collection, id }) = key.parse() else {
         return Err(ReadError::Backend("a stored key does not name a document".to_owned()));
     };
     let matches = match (matcher, object(doc, &id, &Types::default())) {
         (Matcher::Denied, _) => false,
         (Matcher::Everything, _) | (Matcher::Query(_), None) => true,
-        (Matcher::Query(subscription), Some(object)) => subscription.matches(&object),
+        (Matcher::Query(subscription), Some(object)) => had_before || subscription.matches(&object),
     };
     Ok(matches.then(|| DocState { collection, id, delta: doc.encode() }))
 }

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use dql::Plan;
 use store::{Durability, Store};
-use value::{ErrorCode, Failure, Object, Value};
+use sync::wire::SUBSCRIPTIONS_MAX;
+use value::limits::STATEMENT_BYTES_MAX;
+use value::{ErrorCode, Failure, Object, Value, cbor};
 
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
@@ -93,7 +95,11 @@ impl<S: Store> Engine<S> {
     /// Makes the ending transaction the next group; it is not evaluated again after a conflict.
     pub(crate) fn group_of_transaction(&mut self) -> bool {
         let Some(id) = self.transactions.ready_to_commit() else { return false };
-        let transaction = self.transactions.open.remove(&id).expect("it was just found");
+        let mut transaction = self.transactions.open.remove(&id).expect("it was just found");
+        for collection in transaction.draft.evicted_collections() {
+            let forgotten = self.cursors.forget(&collection);
+            forgotten.into_iter().for_each(|(name, bytes)| transaction.draft.put_meta(&name, bytes));
+        }
         let ticket = transaction.ending.expect("it was found by its ending");
         let completion = Completion::Reply { ticket, result: Ok(Reply::Ended { commit: None }), wrote: true };
         self.pipeline.group = Group {
@@ -112,8 +118,20 @@ impl<S: Store> Engine<S> {
         for id in ids {
             while !self.parked && self.run_next_inside(id) {}
         }
+        self.finish_readers();
         // An ending transaction may just have become ready.
         while self.run_pipeline() {}
+    }
+
+    /// Ends the transactions that want to end and have written nothing; they wait for nobody.
+    fn finish_readers(&mut self) {
+        let mut ended = Vec::new();
+        self.transactions.open.retain(|_, transaction| {
+            let done = transaction.waiting.is_empty() && transaction.draft.is_empty();
+            ended.extend(transaction.ending.filter(|_| done));
+            transaction.ending.is_none() || !done
+        });
+        ended.into_iter().for_each(|ticket| self.reply(ticket, Ok(Reply::Ended { commit: None })));
     }
 
     fn run_next_inside(&mut self, id: TransactionId) -> bool {
@@ -228,7 +246,16 @@ impl<S: Store> Engine<S> {
     }
 
     pub(crate) fn subscribe(&mut self, ticket: Ticket, id: SubscriptionId, text: &str, args: &Object) {
+        // The other side refuses a larger set, and with it the whole link.
+        let oversized = cbor::encode(&Value::Object(args.clone())).len() > STATEMENT_BYTES_MAX;
         match dql::subscription(text, args) {
+            Ok(_) if self.subscriptions.len() >= SUBSCRIPTIONS_MAX || oversized => {
+                let message = format!(
+                    "a store has at most {SUBSCRIPTIONS_MAX} subscriptions, each with arguments of at most 1 MiB; \
+                     cancel some, or use one with a wider WHERE"
+                );
+                self.reply(ticket, Err(Failure::new(ErrorCode::ValidationSizeLimitExceeded, message)));
+            }
             Ok(subscription) => {
                 self.subscriptions.insert(id, (subscription, args.clone()));
                 self.subscriptions_changed();

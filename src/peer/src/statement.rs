@@ -65,6 +65,11 @@ impl Prepared {
         !matches!(self.plan, Plan::Select(_) | Plan::Explain(_))
     }
 
+    /// Says whether the statement drops documents here only.
+    pub fn is_eviction(&self) -> bool {
+        matches!(self.plan, Plan::Evict(_))
+    }
+
     /// Carries the statement out over a view. `stamp` is the transaction's; `random` makes missing `_id`s.
     pub fn run<S: Store>(&self, view: &View<'_, S>, stamp: Stamp, random: &mut Random) -> Result<Outcome, Stop> {
         match &self.plan {

@@ -70,6 +70,9 @@ pub struct Outgoing {
     live: Option<Seq>,
     sent_bytes: u64,
     acked_bytes: u64,
+    /// Bounds of the log when last told: what is not after the floor cannot be read from it.
+    floor: Seq,
+    head: Seq,
 }
 
 impl Outgoing {
@@ -78,6 +81,7 @@ impl Outgoing {
     pub fn replace(&mut self, generation: u64, subs: Vec<SubRequest>, head: Seq, floor: Seq) {
         self.generation = generation;
         self.live = None;
+        (self.head, self.floor) = (head, floor);
         self.subs = subs
             .into_iter()
             .map(|sub| {
@@ -185,12 +189,17 @@ impl Outgoing {
         };
         match through {
             Some(key) => *after = Some(key),
+            // The scan took so long that the log was trimmed beyond its start: what changed since is scanned for.
+            None if *upto < self.floor => {
+                *progress = Progress::Scan { after: None, upto: self.head, since: Some(*upto) };
+            }
             None => *progress = Progress::Log { at: *upto },
         }
     }
 
     /// The log was trimmed: catch-ups from before its floor become scans.
     pub fn floor_rose(&mut self, head: Seq, floor: Seq) {
+        (self.head, self.floor) = (head, floor);
         for (_, progress) in &mut self.subs {
             if let Progress::Log { at } = progress
                 && *at < floor

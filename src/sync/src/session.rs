@@ -66,7 +66,6 @@ pub struct Session {
     state: State,
     started: Millis,
     heard: Millis,
-    spoke: Millis,
     pinged: bool,
     reassembler: Reassembler,
     events: VecDeque<Event>,
@@ -80,7 +79,6 @@ impl Session {
             state: State::Greeting { remote: None, welcomed: false },
             started: now,
             heard: now,
-            spoke: now,
             pinged: false,
             reassembler: Reassembler::new(STRANGER_BYTES_MAX),
             events: VecDeque::new(),
@@ -88,7 +86,7 @@ impl Session {
             config,
         };
         let hello = Message::Hello(Box::new(session.config.hello.clone()));
-        session.transmit(&hello, now);
+        session.transmit(&hello);
         session
     }
 
@@ -111,20 +109,20 @@ impl Session {
         match decoded {
             Ok(Some((message, size))) => self.receive(message, size, now),
             Ok(None) => {}
-            Err(DecodeError::Version(_)) => self.reject(ErrorCode::SyncVersion, "another major version", now),
-            Err(error) => self.reject(ErrorCode::SyncProtocol, &error.to_string(), now),
+            Err(DecodeError::Version(_)) => self.reject(ErrorCode::SyncVersion, "another major version"),
+            Err(error) => self.reject(ErrorCode::SyncProtocol, &error.to_string()),
         }
     }
 
     /// Sends a message; returns the bytes of its frame. Ignored once closed.
-    pub fn send(&mut self, message: &Message, now: Millis) -> usize {
-        if self.state == State::Closed { 0 } else { self.transmit(message, now) }
+    pub fn send(&mut self, message: &Message) -> usize {
+        if self.state == State::Closed { 0 } else { self.transmit(message) }
     }
 
     /// Ends the session in order.
-    pub fn close(&mut self, code: Option<ErrorCode>, now: Millis) {
+    pub fn close(&mut self, code: Option<ErrorCode>) {
         if self.state != State::Closed {
-            self.transmit(&Message::Bye { code }, now);
+            self.transmit(&Message::Bye { code });
             self.end(code, false);
         }
     }
@@ -144,7 +142,8 @@ impl Session {
         match self.state {
             State::Closed => None,
             State::Established if self.pinged => Some(self.heard.plus(DEAD_MS)),
-            State::Established => Some(self.heard.max(self.spoke).plus(KEEP_ALIVE_MS).min(self.heard.plus(DEAD_MS))),
+            // What we say ourselves is no sign of life of the other side.
+            State::Established => Some(self.heard.plus(KEEP_ALIVE_MS)),
             State::Greeting { .. } => Some(self.started.plus(HANDSHAKE_MS)),
         }
     }
@@ -154,9 +153,9 @@ impl Session {
         match self.state {
             State::Closed => {}
             State::Established if now.since(self.heard) >= DEAD_MS => self.end(Some(ErrorCode::SyncUnreachable), false),
-            State::Established if !self.pinged && now.since(self.heard.max(self.spoke)) >= KEEP_ALIVE_MS => {
+            State::Established if !self.pinged && now.since(self.heard) >= KEEP_ALIVE_MS => {
                 self.pinged = true;
-                self.transmit(&Message::Ping, now);
+                self.transmit(&Message::Ping);
             }
             State::Established => {}
             State::Greeting { .. } if now.since(self.started) >= HANDSHAKE_MS => {
@@ -176,11 +175,11 @@ impl Session {
                 *welcomed = true;
                 self.establish_when_complete();
             }
-            (State::Established, Message::Ping) => _ = self.transmit(&Message::Pong, now),
+            (State::Established, Message::Ping) => _ = self.transmit(&Message::Pong),
             (State::Established, Message::Pong) => {}
             (State::Greeting { .. }, _)
             | (State::Established, Message::Hello(_) | Message::Welcome | Message::Reject { .. }) => {
-                self.reject(ErrorCode::SyncProtocol, "a message out of order", now);
+                self.reject(ErrorCode::SyncProtocol, "a message out of order");
             }
             (State::Established, message) => self.events.push_back(Event::Message(message, size)),
         }
@@ -188,10 +187,10 @@ impl Session {
 
     fn check(&mut self, hello: Box<Hello>, now: Millis) {
         if let Err((code, detail)) = self.acceptable(&hello, now) {
-            self.reject(code, detail, now);
+            self.reject(code, detail);
             return;
         }
-        self.transmit(&Message::Welcome, now);
+        self.transmit(&Message::Welcome);
         if let State::Greeting { remote, .. } = &mut self.state {
             *remote = Some(hello);
         }
@@ -226,10 +225,10 @@ impl Session {
         }
     }
 
-    fn reject(&mut self, code: ErrorCode, detail: &str, now: Millis) {
+    fn reject(&mut self, code: ErrorCode, detail: &str) {
         match self.state {
-            State::Greeting { .. } => self.transmit(&Message::Reject { code, detail: detail.to_owned() }, now),
-            State::Closed | State::Established => self.transmit(&Message::Bye { code: Some(code) }, now),
+            State::Greeting { .. } => self.transmit(&Message::Reject { code, detail: detail.to_owned() }),
+            State::Closed | State::Established => self.transmit(&Message::Bye { code: Some(code) }),
         };
         self.end(Some(code), false);
     }
@@ -239,8 +238,7 @@ impl Session {
         self.events.push_back(Event::Closed { code, refused });
     }
 
-    fn transmit(&mut self, message: &Message, now: Millis) -> usize {
-        self.spoke = now;
+    fn transmit(&mut self, message: &Message) -> usize {
         let frame = message.encode();
         self.messages.extend(split(&frame, self.config.message_bytes_max));
         frame.len()

@@ -222,6 +222,18 @@ fn a_cursor_before_the_log_or_from_the_future_is_served_by_a_scan() {
 }
 
 #[test]
+fn a_scan_that_outlived_the_log_scans_again_for_what_changed_since() {
+    let mut outgoing = Outgoing::default();
+    outgoing.replace(1, vec![request(1, None)], Seq(10), Seq(3));
+    outgoing.scanned(0, Some(vec![7]));
+    outgoing.floor_rose(Seq(30), Seq(20));
+    outgoing.scanned(0, None);
+    assert_eq!(outgoing.next(Seq(30)), Step::Scan { sub: 0, after: None, upto: Seq(30), since: Some(Seq(10)) });
+    outgoing.scanned(0, None);
+    assert_eq!(outgoing.next(Seq(30)), Step::GoLive { sub: 0, at: Seq(30) });
+}
+
+#[test]
 fn an_impossible_acknowledgement_is_a_breach() {
     let mut outgoing = Outgoing::default();
     outgoing.sent(10);

@@ -4,7 +4,7 @@
 //! versions can add kinds; a known kind with a body that does not parse ends the link.
 
 use value::limits::{
-    COLLECTION_NAME_BYTES_MAX, DOCUMENT_BYTES_MAX, FRAME_BYTES_MAX, ID_BYTES_MAX, STATEMENT_BYTES_MAX,
+    COLLECTION_NAME_BYTES_MAX, FRAME_BYTES_MAX, ID_BYTES_MAX, MERGED_DOCUMENT_BYTES_MAX, STATEMENT_BYTES_MAX,
 };
 use value::{CollectionName, DecodeError, DocId, ErrorCode, Hlc, PeerKey, Reader, ReplicaId, Seq, StoreId, Writer};
 
@@ -252,7 +252,7 @@ impl Message {
         out.finish()
     }
 
-    /// Reads a frame of at most 8 MiB. `None`: a kind this version does not know.
+    /// Reads a frame of at most 44 MiB. `None`: a kind this version does not know.
     pub fn decode(frame: &[u8]) -> Result<Option<Message>, DecodeError> {
         if frame.len() > FRAME_BYTES_MAX {
             return Err(DecodeError::Limit("frame bytes"));
@@ -402,8 +402,7 @@ fn decode_unit(r: &mut Reader<'_>) -> Result<Unit, DecodeError> {
             _ => CollectionName::new(name).map_err(|_| DecodeError::Invalid("collection name"))?,
         };
         let id = DocId::from_bytes(r.bytes(ID_BYTES_MAX)?)?;
-        // A merged document may be somewhat larger than what one writer may write.
-        let delta = r.bytes(DOCUMENT_BYTES_MAX * 3 / 2)?.to_vec();
+        let delta = r.bytes(MERGED_DOCUMENT_BYTES_MAX)?.to_vec();
         docs.push(DocState { collection, id, delta });
     }
     Ok(Unit { docs })

@@ -32,8 +32,10 @@ pub struct World {
     pub now: Millis,
     /// Whether the Big Peer can be reached.
     pub big_peer_up: bool,
-    /// Whether commits fail, by node.
-    pub quota: bool,
+    /// The node whose disk is full.
+    pub full: Option<usize>,
+    /// The node whose device writes the next record and loses the answer.
+    pub loses_answer: Option<usize>,
     tickets: u64,
     links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
     queue: VecDeque<(usize, Input)>,
@@ -78,7 +80,8 @@ impl World {
             nodes: (0..=small_peers).map(|number| node(config(number), Vec::new(), now)).collect(),
             now,
             big_peer_up: true,
-            quota: false,
+            full: None,
+            loses_answer: None,
             tickets: 1 << 32,
             links: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -171,6 +174,11 @@ impl World {
         self.run();
     }
 
+    /// Returns the ends of all links.
+    pub fn links(&self) -> Vec<(usize, LinkId)> {
+        self.links.keys().copied().collect()
+    }
+
     /// Links two Small Peers directly.
     pub fn link(&mut self, a: usize, b: usize, target: Option<DialTarget>) {
         let (near, far) = (LinkId(self.ticket().0), LinkId(self.ticket().0));
@@ -222,12 +230,15 @@ impl World {
             Output::Commit { ticket, expected, record, .. } => {
                 node.commits += 1;
                 let head = node.log.last().map_or(Seq(0), |(seq, _)| *seq);
-                let outcome = if self.quota {
+                let outcome = if self.full == Some(number) {
                     CommitOutcome::Failed(Failure::new(ErrorCode::StoreQuotaExceeded, "full"))
                 } else if head == expected {
                     let seq = Seq((head.0 + 1).max(self.now.0 << 16));
-                    node.log.push((seq, record));
-                    CommitOutcome::Durable(seq)
+                    node.log.push((seq, record.clone()));
+                    match self.loses_answer.take_if(|loser| *loser == number) {
+                        Some(_) => CommitOutcome::Conflict(vec![(seq, record)]),
+                        None => CommitOutcome::Durable(seq),
+                    }
                 } else {
                     CommitOutcome::Conflict(node.log.iter().filter(|(seq, _)| *seq > expected).cloned().collect())
                 };

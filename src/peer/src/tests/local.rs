@@ -52,10 +52,10 @@ fn a_statement_that_fails_changes_nothing() {
 #[test]
 fn a_full_disk_is_told_and_nothing_is_shown() {
     let mut world = world();
-    world.quota = true;
+    world.full = Some(1);
     assert_eq!(world.code(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5})"), ErrorCode::StoreQuotaExceeded);
     assert!(world.rows(1, "SELECT * FROM a").is_empty());
-    world.quota = false;
+    world.full = None;
     world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5})");
     assert_eq!(world.rows(1, "SELECT * FROM a"), [doc(1, 5)]);
 }
@@ -208,4 +208,28 @@ fn an_answer_to_no_question_is_ignored() {
     let mut world = world();
     world.input(1, Input::Committed { ticket: Ticket(77), outcome: CommitOutcome::Durable(value::Seq(7)) });
     world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1})");
+}
+
+#[test]
+fn a_record_whose_answer_was_lost_is_not_written_twice() {
+    let mut world = world();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5})");
+    world.loses_answer = Some(1);
+    world.ok(1, "UPDATE a SET x = x + 1");
+    assert_eq!(world.rows(1, "SELECT * FROM a"), [doc(1, 6)]);
+    world.loses_answer = Some(1);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 2, 'x': 1})");
+}
+
+#[test]
+fn transactions_that_end_together_do_not_wait_for_each_other() {
+    let mut world = world();
+    let writer = begin(&mut world, false);
+    inside(&mut world, writer, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 1})").expect("valid");
+    let reader = begin(&mut world, true);
+    let ticket = world.ticket();
+    world.input(1, Input::End { ticket, transaction: writer, commit: true });
+    assert!(!world.nodes[1].replies.contains_key(&ticket), "the reader still reads");
+    end(&mut world, reader, true).expect("it wrote nothing");
+    assert!(matches!(world.nodes[1].replies.remove(&ticket), Some(Ok(Reply::Ended { commit: Some(_) }))));
 }

@@ -165,3 +165,40 @@ fn a_large_commit_arrives_whole() {
     // One commit at the receiver: never half of it was visible.
     assert_eq!(world.nodes[2].commits, before + 1);
 }
+
+#[test]
+fn what_a_full_disk_refused_is_sent_again() {
+    let mut world = two_online();
+    world.full = Some(2);
+    for id in 0..20 {
+        world.ok(1, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'x': 1}})"));
+    }
+    assert!(world.rows(2, ALL).is_empty());
+    world.full = None;
+    world.pass(60_000);
+    assert_eq!(world.rows(2, ALL), world.rows(1, ALL));
+}
+
+#[test]
+fn an_eviction_in_a_transaction_comes_back_after_a_restart_too() {
+    let mut world = two_online();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 5})");
+    world.cut(2);
+    world.ok(2, "EVICT FROM a");
+    world.restart(2);
+    assert!(world.rows(2, ALL).is_empty());
+    world.online(2, ALL);
+    world.pass(5_000);
+    assert_eq!(world.rows(2, ALL).len(), 1);
+}
+
+#[test]
+fn many_clients_neither_break_nor_flap_their_links() {
+    let mut world = World::new(40);
+    (1..=40).for_each(|number| world.online(number, ALL));
+    world.pass(20_000);
+    let up = world.links();
+    world.pass(120_000);
+    assert_eq!(world.links(), up, "the same links as two minutes ago");
+    assert_eq!(up.len(), 80);
+}
