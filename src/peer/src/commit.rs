@@ -8,6 +8,7 @@ use crate::cursor::{Cursor, Cursors};
 use crate::draft::{Draft, Write};
 use crate::engine::Engine;
 use crate::io::{CommitOutcome, LinkId, Output, Reply, Ticket};
+use crate::log_tail::{LogEntry, Via};
 use crate::network::Link;
 use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
 use crate::record::{LOCAL, Record};
@@ -68,7 +69,7 @@ impl<S: Store> Engine<S> {
                 for (name, bytes) in &record.metas {
                     self.cursors.replay(name, bytes.as_deref());
                 }
-                self.publish(seq, draft, bytes.len());
+                self.publish(seq, draft, Vec::new(), bytes.len());
                 true
             }
             Err(error) => self.park_pipeline(error),
@@ -206,6 +207,7 @@ impl<S: Store> Engine<S> {
         group.completions.push(Completion::Acknowledge {
             link: unit.link,
             store: unit.store,
+            serving: unit.serving,
             moves,
             docs,
             bytes: unit.bytes,
@@ -235,9 +237,10 @@ impl<S: Store> Engine<S> {
     pub(crate) fn committed(&mut self, ticket: Ticket, outcome: CommitOutcome) {
         let Some(sent) = self.pipeline.committing.take_if(|committing| committing.ticket == ticket) else { return };
         let group = std::mem::take(&mut self.pipeline.group);
+        let vias = group.vias();
         match outcome {
             CommitOutcome::Durable(seq) => {
-                self.publish(seq, group.draft, sent.bytes);
+                self.publish(seq, group.draft, vias, sent.bytes);
                 self.complete(group.completions, Some(seq));
             }
             CommitOutcome::Conflict(mut entries) => {
@@ -245,7 +248,7 @@ impl<S: Store> Engine<S> {
                 let own = entries.first().is_some_and(|(_, bytes)| hash64(bytes) == sent.hash);
                 if own {
                     let (seq, _) = entries.remove(0);
-                    self.publish(seq, group.draft, sent.bytes);
+                    self.publish(seq, group.draft, vias, sent.bytes);
                     self.complete(group.completions, Some(seq));
                     self.queue_foreign(entries);
                     return;
@@ -266,7 +269,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Makes a durable commit visible: to readers, observers, links and other tabs.
-    fn publish(&mut self, seq: Seq, draft: Draft, record_bytes: usize) {
+    fn publish(&mut self, seq: Seq, draft: Draft, vias: Vec<Via>, record_bytes: usize) {
         let changes = draft.changes();
         let evicted = draft.evicted_collections();
         if let Err(error) = self.store.apply(draft.batch(seq, record_bytes as u64)) {
@@ -275,7 +278,7 @@ impl<S: Store> Engine<S> {
         self.observers.values_mut().for_each(|observer| observer.mark(&changes));
         let (parts, _) = draft.into_parts();
         evicted.iter().for_each(|collection| self.cursors.drop_collection(collection));
-        let floor_rose = self.log.push(seq, parts, Some(changes), record_bytes);
+        let floor_rose = self.log.push(LogEntry::new(seq, parts, Some(changes), vias, record_bytes));
         self.published(seq, floor_rose);
         if !evicted.is_empty() {
             self.subscriptions_changed();
@@ -287,7 +290,7 @@ impl<S: Store> Engine<S> {
     fn complete(&mut self, completions: Vec<Completion>, seq: Option<Seq>) {
         for completion in completions {
             match completion {
-                Completion::Acknowledge { link, store, moves, docs, bytes } => {
+                Completion::Acknowledge { link, store, moves, docs, bytes, .. } => {
                     self.taken(link, store, &moves, docs, bytes);
                 }
                 Completion::Reply { ticket, mut result, wrote } => {

@@ -13,7 +13,7 @@ use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
 use crate::io::{Input, ObserverId, Output, Status, SubscriptionId, Ticket};
-use crate::log_tail::LogTail;
+use crate::log_tail::{LogEntry, LogTail};
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::pipeline::Pipeline;
@@ -92,7 +92,7 @@ impl<S: Store> Engine<S> {
                 engine.pipeline.foreign.push_back((seq, bytes));
             } else if let Ok(record) = Record::decode(&bytes) {
                 engine.clock.observe(record.hlc, now);
-                engine.log.push(seq, record.parts, None, bytes.len());
+                engine.log.push(LogEntry::new(seq, record.parts, None, Vec::new(), bytes.len()));
             }
         }
         if engine.log.head() < engine.store.applied() && engine.pipeline.foreign.is_empty() {

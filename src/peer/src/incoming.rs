@@ -129,7 +129,8 @@ impl<S: Store> Engine<S> {
             return self.drop_link(id, ErrorCode::SyncBusy);
         }
         let (docs, moved) = (Vec::new(), Vec::new());
-        let mut job = RemoteUnit { link: id, store, generation, docs, moves: moved, bytes: size as u64 };
+        let serving = link.outgoing.generation();
+        let mut job = RemoteUnit { link: id, store, generation, serving, docs, moves: moved, bytes: size as u64 };
         if generation == link.incoming.generation {
             let docs: Result<Vec<_>, _> = unit.docs.into_iter().map(decoded).collect();
             let Ok(docs) = docs else { return self.drop_link(id, ErrorCode::SyncProtocol) };
@@ -188,8 +189,8 @@ impl<S: Store> Engine<S> {
         if link.outgoing.acknowledged(bytes).is_err() {
             return self.drop_link(id, ErrorCode::SyncProtocol);
         }
-        // The other side may have saved more than this store: a power cut took its end.
-        let seq = seq.min(self.log.head());
+        // The other side may have saved more than is left here after a power cut; then it says nothing about the present log.
+        let seq = if seq > self.log.head() { Seq(0) } else { seq };
         link.acknowledged = link.acknowledged.max(seq);
         if link.remote.as_ref().is_some_and(|remote| remote.is_big_peer) && seq > self.network.acknowledged {
             self.network.acknowledged = seq;

@@ -38,6 +38,7 @@ impl<S: Store> Engine<S> {
             },
         };
         let link = Link {
+            id,
             kind,
             target,
             session: Session::new(config, self.now),

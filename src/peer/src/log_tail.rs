@@ -6,15 +6,27 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use value::{Seq, StoreId};
+use value::{CollectionName, DocId, Seq, StoreId};
 
 use crate::draft::Change;
+use crate::io::LinkId;
 use crate::record::{LOCAL, Part};
 
 /// Records kept, bytes.
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Changes remembered with their fields, documents.
 const CHANGES_MAX: usize = 4_000;
+
+/// How a part came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// The store that sent it.
+    pub store: StoreId,
+    /// Over which link.
+    pub link: LinkId,
+    /// Which set of that store's subscriptions the link was serving.
+    pub serving: u64,
+}
 
 /// One commit.
 #[derive(Clone, Debug)]
@@ -25,13 +37,15 @@ pub struct LogEntry {
     pub parts: Rc<[Part]>,
     /// What the changes did, in no order; `None`: forgotten, or read back after a restart.
     pub changes: Option<Rc<[Change]>>,
+    /// How parts of other stores came, as far as it is known.
+    pub vias: Vec<Via>,
     bytes: usize,
 }
 
 impl LogEntry {
-    /// Says whether a link to that store has something to hear of it.
-    pub fn is_news_for(&self, store: StoreId) -> bool {
-        self.parts.iter().any(|part| part.origin != store && !part.docs.is_empty())
+    /// Joins what is known of a commit; `bytes` is the length of its record.
+    pub fn new(seq: Seq, parts: Vec<Part>, changes: Option<Vec<Change>>, vias: Vec<Via>, bytes: usize) -> LogEntry {
+        LogEntry { seq, parts: parts.into(), changes: changes.map(Into::into), vias, bytes }
     }
 
     /// Says whether it changed documents, and not only small records.
@@ -53,6 +67,8 @@ pub struct LogTail {
     floor: Seq,
     bytes: usize,
     changes: usize,
+    /// Position of the last commit that evicted something.
+    last_eviction: Seq,
     /// Entries before this index have no changes any more.
     forgotten: usize,
 }
@@ -74,12 +90,16 @@ impl LogTail {
     }
 
     /// Adds a commit; returns whether the floor rose.
-    pub fn push(&mut self, seq: Seq, parts: Vec<Part>, changes: Option<Vec<Change>>, bytes: usize) -> bool {
+    pub fn push(&mut self, entry: LogEntry) -> bool {
+        let (seq, bytes) = (entry.seq, entry.bytes);
         assert!(seq > self.head, "positions in a log grow");
         self.head = seq;
+        if entry.parts.iter().any(|part| !part.evicted.is_empty()) {
+            self.last_eviction = seq;
+        }
         self.bytes += bytes;
-        self.changes += changes.as_ref().map_or(0, Vec::len);
-        self.entries.push_back(LogEntry { seq, parts: parts.into(), changes: changes.map(Into::into), bytes });
+        self.changes += entry.changes.as_ref().map_or(0, |changes| changes.len());
+        self.entries.push_back(entry);
         while self.changes > CHANGES_MAX && self.forgotten + 1 < self.entries.len() {
             let forgotten = self.entries[self.forgotten].changes.take();
             self.changes -= forgotten.map_or(0, |changes| changes.len());
@@ -94,6 +114,12 @@ impl LogTail {
             self.floor = oldest.seq;
         }
         self.floor > floor
+    }
+
+    /// Says whether a document was evicted after a position: then a delta of before has lost its base.
+    pub fn evicted_after(&self, collection: &CollectionName, id: &DocId, seq: Seq) -> bool {
+        let evicts = |part: &Part| part.evicted.iter().any(|(name, evicted)| name == collection && evicted == id);
+        self.last_eviction > seq && self.after(seq).any(|entry| entry.parts.iter().any(evicts))
     }
 
     /// Returns the commits after a position, ascending.

@@ -11,6 +11,8 @@ use crate::io::{DialTarget, LinkId, LinkKind, PresenceGraph, Ticket};
 /// One link and its session.
 #[derive(Debug)]
 pub struct Link {
+    /// Its id.
+    pub id: LinkId,
     /// What carries it.
     pub kind: LinkKind,
     /// Whom this side dialled; `None`: the other side did.

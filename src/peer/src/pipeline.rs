@@ -14,6 +14,7 @@ use value::{CollectionName, DocId, Failure, Seq, StoreId};
 use crate::cursor::Cursor;
 use crate::draft::Draft;
 use crate::io::{LinkId, Reply, Ticket};
+use crate::log_tail::Via;
 use crate::statement::Prepared;
 
 /// Jobs of one commit at most.
@@ -53,6 +54,8 @@ pub struct RemoteUnit {
     pub store: StoreId,
     /// The set of subscriptions that it answers; when the link has sent a newer one, the moves count no more.
     pub generation: u64,
+    /// The set of the store's subscriptions that the link served when it came.
+    pub serving: u64,
     /// The changes.
     pub docs: Vec<(CollectionName, DocId, Doc)>,
     /// Cursors that move with it, by hash of the subscription.
@@ -70,6 +73,8 @@ pub enum Completion {
         link: LinkId,
         /// The store at its other end.
         store: StoreId,
+        /// The set of the store's subscriptions that the link served.
+        serving: u64,
         /// Cursors that have moved.
         moves: Vec<(u64, Cursor)>,
         /// Documents that came.
@@ -116,6 +121,22 @@ impl Group {
         }
         all.extend_from_slice(last);
         all
+    }
+
+    /// Returns how the parts of other stores came; a store whose parts came in two ways is left out.
+    pub fn vias(&self) -> Vec<Via> {
+        let (mut vias, mut mixed): (Vec<Via>, Vec<StoreId>) = (Vec::new(), Vec::new());
+        for completion in &self.completions {
+            let Completion::Acknowledge { link, store, serving, docs: 1.., .. } = completion else { continue };
+            let via = Via { store: *store, link: *link, serving: *serving };
+            match vias.iter().find(|known| known.store == *store) {
+                Some(known) if *known != via => mixed.push(*store),
+                Some(_) => {}
+                None => vias.push(via),
+            }
+        }
+        vias.retain(|via| !mixed.contains(&via.store));
+        vias
     }
 
     /// Says whether another job fits.

@@ -1,7 +1,7 @@
 //! What links are owed: steps of the planner in `sync`, filled with documents.
 //!
 //! A delta goes out where the document's base went out before (a live subscription that matched it before the change);
-//! otherwise the whole document does. A change never goes back to the store it came from. Empty units are not sent; the
+//! otherwise the whole document does. A change does not go back over the link it came from. Empty units are not sent; the
 //! position they would have carried is told a second later, when nothing else was.
 
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use value::{CollectionName, DocId, Seq, StoreId};
 use crate::draft::Change;
 use crate::engine::Engine;
 use crate::io::LinkId;
-use crate::log_tail::LogEntry;
+use crate::log_tail::{LogEntry, Via};
 use crate::network::{Link, Matcher};
 use crate::view::{self, object};
 
@@ -145,7 +145,7 @@ impl<S: Store> Engine<S> {
 
     fn fill_live(&self, link: &Link, remote: StoreId, after: Seq) -> Result<Filled, ReadError> {
         let subs: Vec<usize> = (0..link.matchers.len()).filter(|sub| link.outgoing.is_live(*sub)).collect();
-        let (docs, through) = self.gather(link, remote, &subs, true, after, self.log.head())?;
+        let (docs, through) = self.gather(link, remote, &subs, after, self.log.head())?;
         let generation = link.outgoing.generation();
         let messages = parts(docs, |unit, partial| Message::Commits { generation, through, partial, unit });
         Ok(Filled { messages, progress: Progress::Live { through } })
@@ -159,7 +159,7 @@ impl<S: Store> Engine<S> {
         after: Seq,
         until: Seq,
     ) -> Result<Filled, ReadError> {
-        let (docs, through) = self.gather(link, remote, &[sub], true, after, until)?;
+        let (docs, through) = self.gather(link, remote, &[sub], after, until)?;
         let (generation, hash) = (link.outgoing.generation(), link.outgoing.request(sub).hash);
         let messages = parts(docs, |unit, partial| Message::CatchUp { generation, hash, through, partial, unit });
         Ok(Filled { messages, progress: Progress::CaughtUp { sub, through } })
@@ -171,16 +171,15 @@ impl<S: Store> Engine<S> {
         link: &Link,
         remote: StoreId,
         subs: &[usize],
-        carried: bool,
         after: Seq,
         until: Seq,
     ) -> Result<(Vec<DocState>, Seq), ReadError> {
         let mut docs = Vec::new();
         let (mut bytes, mut through) = (0, until);
         for entry in self.log.after(after).take_while(|entry| entry.seq <= until) {
-            if entry.is_news_for(remote) {
+            if entry.has_docs() {
                 let before = docs.len();
-                self.gather_entry(link, remote, subs, carried, entry, &mut docs)?;
+                self.gather_entry(link, remote, subs, entry, &mut docs)?;
                 bytes += docs[before..].iter().map(|doc: &DocState| doc.delta.len() + 16).sum::<usize>();
             }
             if bytes >= MESSAGE_BYTES {
@@ -197,18 +196,25 @@ impl<S: Store> Engine<S> {
         link: &Link,
         remote: StoreId,
         subs: &[usize],
-        carried: bool,
         entry: &LogEntry,
         docs: &mut Vec<DocState>,
     ) -> Result<(), ReadError> {
         let changes = entry.changes.as_ref().map(Rc::as_ref);
-        for part in entry.parts.iter().filter(|part| part.origin != remote) {
+        // A store that lost its last commits in a power cut asks again from an older position, and must get back what it
+        // had sent itself. So a change is kept from a link only if it came over this very link.
+        let via = Via { store: remote, link: link.id, serving: link.outgoing.generation() };
+        let came_over = entry.vias.contains(&via);
+        for part in entry.parts.iter() {
+            let echo = part.origin == remote && came_over;
             for doc in &part.docs {
-                let owed = owed(link, subs, changes, &doc.collection, &doc.id);
-                match owed {
+                if self.log.evicted_after(&doc.collection, &doc.id, entry.seq) {
+                    continue;
+                }
+                match owed(link, subs, changes, &doc.collection, &doc.id) {
                     Owed::Nothing => {}
-                    Owed::Delta if carried => docs.push(doc.clone()),
-                    Owed::Delta | Owed::Whole => {
+                    Owed::Delta if echo => {}
+                    Owed::Delta => docs.push(doc.clone()),
+                    Owed::Whole => {
                         if let Some(delta) = self.whole(&doc.collection, &doc.id)? {
                             docs.push(DocState { delta, ..doc.clone() });
                         }

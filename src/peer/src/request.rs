@@ -11,7 +11,7 @@ use value::{ErrorCode, Failure, Object, Value, cbor};
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
 use crate::observer::Observer;
-use crate::pipeline::{Completion, Group, Job};
+use crate::pipeline::{Completion, Group, Job, stronger};
 use crate::statement::{Outcome, Prepared, Stop};
 use crate::transaction::Transaction;
 use crate::view::View;
@@ -34,7 +34,7 @@ impl<S: Store> Engine<S> {
             Err(failure) => return self.reply(ticket, Err(failure)),
         };
         match transaction {
-            Some(id) => self.execute_inside(ticket, id, prepared),
+            Some(id) => self.execute_inside(ticket, id, prepared, durability),
             None if prepared.is_write() => {
                 self.pipeline.jobs.push_back(Job::Statement { ticket, prepared, durability });
             }
@@ -42,14 +42,17 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn execute_inside(&mut self, ticket: Ticket, id: TransactionId, prepared: Rc<Prepared>) {
+    fn execute_inside(&mut self, ticket: Ticket, id: TransactionId, prepared: Rc<Prepared>, durability: Durability) {
         match self.transactions.open.get_mut(&id) {
             None => self.reply(ticket, Err(no_transaction())),
             Some(transaction) if transaction.read_only && prepared.is_write() => {
                 let message = "this transaction is read-only; open it with isReadOnly: false to write";
                 self.reply(ticket, Err(Failure::new(ErrorCode::StoreTransactionReadOnly, message)));
             }
-            Some(transaction) => transaction.waiting.push((ticket, prepared)),
+            Some(transaction) => {
+                transaction.durability = stronger(transaction.durability, durability);
+                transaction.waiting.push((ticket, prepared));
+            }
         }
     }
 
@@ -70,8 +73,14 @@ impl<S: Store> Engine<S> {
         self.transactions.opened += 1;
         let id = TransactionId(self.transactions.opened);
         let stamp = self.stamp();
-        let transaction =
-            Transaction { read_only, draft: crate::draft::Draft::default(), stamp, waiting: Vec::new(), ending: None };
+        let transaction = Transaction {
+            read_only,
+            draft: crate::draft::Draft::default(),
+            stamp,
+            waiting: Vec::new(),
+            durability: Durability::Memory,
+            ending: None,
+        };
         self.transactions.open.insert(id, transaction);
         self.reply(ticket, Ok(Reply::Begun(id)));
     }
@@ -106,7 +115,7 @@ impl<S: Store> Engine<S> {
             jobs: Vec::new(),
             draft: transaction.draft,
             completions: vec![completion],
-            durability: Durability::Relaxed,
+            durability: transaction.durability,
             transaction: Some(ticket),
         };
         true

@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use crdt::Stamp;
+use store::Durability;
 
 use value::SmallMap;
 
@@ -24,6 +25,8 @@ pub struct Transaction {
     pub stamp: Stamp,
     /// A statement that waits for blocks, or has not run yet.
     pub waiting: Vec<(Ticket, Rc<Prepared>)>,
+    /// The strongest that its statements asked for.
+    pub durability: Durability,
     /// It is ending with a commit, once it is alone.
     pub ending: Option<Ticket>,
 }
