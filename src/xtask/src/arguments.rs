@@ -16,7 +16,7 @@ cargo xtask COMMAND
 
   demo [--port 8090] [--big-peer-port 8091] [--data .data]
                           builds everything, starts a Big Peer with real data and serves the demo
-  test [--only tidy|format|native|browser|size|package|e2e] [-- ARGUMENTS]
+  test [--only tidy|format|native|sim|browser|size|package|e2e] [-- ARGUMENTS]
                           runs every test, or one stage; ARGUMENTS go to its test runner
   setup [--tests]         installs what is missing (with --tests: the browser and its driver too)
   pkg                     builds the npm package into pkg/dist

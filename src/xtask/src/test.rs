@@ -24,6 +24,7 @@ pub enum Stage {
     Tidy,
     Format,
     Native,
+    Sim,
     Browser,
     Size,
     Package,
@@ -32,8 +33,16 @@ pub enum Stage {
 
 impl Stage {
     /// In the order in which they run: the quickest answer first.
-    const ALL: [Stage; 7] =
-        [Stage::Tidy, Stage::Format, Stage::Native, Stage::Browser, Stage::Size, Stage::Package, Stage::E2e];
+    const ALL: [Stage; 8] = [
+        Stage::Tidy,
+        Stage::Format,
+        Stage::Native,
+        Stage::Sim,
+        Stage::Browser,
+        Stage::Size,
+        Stage::Package,
+        Stage::E2e,
+    ];
 
     /// Returns the stage with this name.
     pub fn named(name: &str) -> Option<Stage> {
@@ -45,6 +54,7 @@ impl Stage {
             Stage::Tidy => "tidy",
             Stage::Format => "format",
             Stage::Native => "native",
+            Stage::Sim => "sim",
             Stage::Browser => "browser",
             Stage::Size => "size",
             Stage::Package => "package",
@@ -54,7 +64,7 @@ impl Stage {
 
     fn scope(self) -> Scope {
         match self {
-            Stage::Tidy | Stage::Format | Stage::Native => Scope::Native,
+            Stage::Tidy | Stage::Format | Stage::Native | Stage::Sim => Scope::Native,
             Stage::Size | Stage::Package => Scope::Build,
             Stage::Browser | Stage::E2e => Scope::Tests,
         }
@@ -66,6 +76,7 @@ impl Stage {
             Stage::Tidy => tidy::check(workspace, Mode::Check),
             Stage::Format => format(workspace),
             Stage::Native => native(workspace, rest),
+            Stage::Sim => sim(workspace),
             Stage::Browser => browser(workspace, rest),
             Stage::Size => size(workspace),
             Stage::Package => package(workspace, rest),
@@ -133,6 +144,17 @@ fn format(workspace: &Workspace) -> Result<usize> {
 fn native(workspace: &Workspace, rest: &[OsString]) -> Result<usize> {
     let mut test = workspace.cargo(&["test", "--workspace", "--exclude", "web", "--"]);
     count_passed(process::run_shown(test.args(rest), LIMIT)?)
+}
+
+/// A thousand seeds of the simulator, in the tests' own build.
+fn sim(workspace: &Workspace) -> Result<usize> {
+    let seeds = "1000";
+    let mut run =
+        workspace.cargo(&["run", "--quiet", "--package", "sim", "--bin", "shoal-sim", "--", "--seeds", seeds]);
+    let lines = process::run_shown(&mut run, LIMIT)?;
+    let verdict = format!("{seeds} seeds, 0 failed");
+    let held = lines.iter().any(|line| line.contains(&verdict));
+    if held { Ok(1000) } else { Err(Error::Found("a seed failed".into())) }
 }
 
 fn browser(workspace: &Workspace, rest: &[OsString]) -> Result<usize> {

@@ -1,0 +1,91 @@
+//! The engine as the simulator drives it, and how one is started from a disk.
+//!
+//! The only file that names the engine's type; all others see inputs, outputs and a time.
+
+use peer::io::{Input, Output};
+use peer::{Boot, Config, Engine, Role};
+use store::{BootImage, Lsm, LsmConfig};
+use value::{Millis, Object, PeerKey, ReplicaId, Seq, StoreId};
+
+use crate::options::Profile;
+
+/// The token that the Big Peer wants to see.
+pub const TOKEN: &str = "open sesame";
+
+/// One engine: the contract of `peer::io` as a trait.
+pub trait Machine {
+    /// Takes one input.
+    fn handle(&mut self, now: Millis, input: Input);
+    /// Returns an output, until there is none.
+    fn poll(&mut self) -> Option<Output>;
+    /// Returns when `Input::Timeout` is wanted.
+    fn next_timeout(&self) -> Option<Millis>;
+}
+
+impl Machine for Engine<Lsm> {
+    fn handle(&mut self, now: Millis, input: Input) {
+        Engine::handle(self, now, input);
+    }
+
+    fn poll(&mut self) -> Option<Output> {
+        Engine::poll(self)
+    }
+
+    fn next_timeout(&self) -> Option<Millis> {
+        Engine::next_timeout(self)
+    }
+}
+
+/// Returns the key by which a node is known to the others.
+pub fn peer_key(node: usize) -> PeerKey {
+    PeerKey(format!("peer-{node}"))
+}
+
+/// Returns the node of a key.
+pub fn node_of(key: &PeerKey) -> Option<usize> {
+    key.0.strip_prefix("peer-")?.parse().ok()
+}
+
+/// Starts an engine from what its disk holds.
+pub fn start(
+    profile: &Profile,
+    node: usize,
+    image: BootImage,
+    seed: u64,
+    now: Millis,
+) -> Result<Box<dyn Machine>, String> {
+    let store = Lsm::open(image.manifest.as_deref(), store_config(profile)).map_err(|error| error.to_string())?;
+    let log_start = match &image.manifest {
+        Some(manifest) => store::manifest_head(manifest).map_err(|error| error.to_string())?.log_start,
+        None => Seq(0),
+    };
+    let role = match profile.is_big_peer(node) {
+        true => Role::BigPeer { token: TOKEN.to_owned() },
+        false => Role::SmallPeer { big_peer_url: profile.big_peer.then(|| "ws://big-peer".to_owned()) },
+    };
+    let config = Config {
+        database: "simulated".to_owned(),
+        replica: ReplicaId(1000 + node as u64),
+        store: StoreId(2000 + node as u64),
+        slot: 0,
+        peer_key: peer_key(node),
+        device_name: format!("device {node}"),
+        metadata: Object::new(),
+        version: "0".to_owned(),
+        role,
+    };
+    Ok(Box::new(Engine::new(config, store, Boot { log: image.log, log_start }, seed, now)))
+}
+
+/// Sizes so small that a short run flushes, merges and trims its log.
+fn store_config(profile: &Profile) -> LsmConfig {
+    LsmConfig {
+        memtable_bytes_max: profile.memtable_bytes,
+        wal_commits_max: 40,
+        wal_keep_bytes: profile.log_keep_bytes,
+        segment_bytes: 2_048,
+        cache_bytes_max: 8_192,
+        merge_bytes_max: 8_192,
+        ..LsmConfig::default()
+    }
+}

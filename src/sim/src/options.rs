@@ -1,0 +1,159 @@
+//! What a run is: the options a person gives, and the conditions that the seed draws from them.
+
+use std::collections::BTreeSet;
+
+use crate::network::Weather;
+use crate::plant::Plant;
+use crate::rng::Rng;
+use crate::trace::Lines;
+
+/// A kind of trouble or of statement that can be left out, to find what a failure needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Processes that end.
+    Crashes,
+    /// Links that die.
+    Cuts,
+    /// Deletions.
+    Deletes,
+    /// Full and failing disks.
+    Disks,
+    /// Evictions.
+    Evictions,
+    /// Inserts as of the beginning of time.
+    Initial,
+    /// Links between Small Peers beside the Big Peer.
+    Mesh,
+    /// Partitions.
+    Partitions,
+    /// Subscriptions to a part, or to nothing, and changes of them.
+    Partial,
+    /// Power cuts.
+    Power,
+    /// Clocks that are wrong.
+    Skew,
+    /// Interactive transactions.
+    Transactions,
+    /// Statements without a model.
+    Wild,
+}
+
+impl Class {
+    /// All classes by name.
+    pub const ALL: [(&str, Class); 13] = [
+        ("crashes", Class::Crashes),
+        ("cuts", Class::Cuts),
+        ("deletes", Class::Deletes),
+        ("disks", Class::Disks),
+        ("evictions", Class::Evictions),
+        ("initial", Class::Initial),
+        ("mesh", Class::Mesh),
+        ("partitions", Class::Partitions),
+        ("partial", Class::Partial),
+        ("power", Class::Power),
+        ("skew", Class::Skew),
+        ("transactions", Class::Transactions),
+        ("wild", Class::Wild),
+    ];
+}
+
+/// What a person asks for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Small Peers.
+    pub peers: usize,
+    /// Statements, roughly.
+    pub steps: usize,
+    /// What is left out.
+    pub without: BTreeSet<Class>,
+    /// A bug to plant, to see it found.
+    pub plant: Option<Plant>,
+    /// Whether lines are printed.
+    pub lines: Lines,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { peers: 3, steps: 120, without: BTreeSet::new(), plant: None, lines: Lines::None }
+    }
+}
+
+/// The conditions of one run.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Whether node 0 is a Big Peer.
+    pub big_peer: bool,
+    /// All peers, the Big Peer included.
+    pub nodes: usize,
+    /// Whether Small Peers hear of each other without a server.
+    pub near: bool,
+    /// How the wires behave.
+    pub weather: Weather,
+    /// How long the disk takes at most, milliseconds.
+    pub disk_ms_max: u64,
+    /// How wrong a clock is at most, milliseconds.
+    pub skew_ms_max: u64,
+    /// Longest time between two statements, milliseconds.
+    pub step_ms_max: u64,
+    /// Longest time between two faults, milliseconds.
+    pub fault_ms_max: u64,
+    /// The memtable is flushed at this size, bytes.
+    pub memtable_bytes: usize,
+    /// So much log stays for catch-up, bytes.
+    pub log_keep_bytes: u64,
+    /// Ids in use per collection.
+    pub ids: i64,
+    /// Extra length of some values, bytes.
+    pub padding: usize,
+    /// Whether all peers subscribe to all collections.
+    pub everything: bool,
+    /// Whether peers are told when the network is back.
+    pub told_online: bool,
+    /// What is left out.
+    pub without: BTreeSet<Class>,
+}
+
+impl Profile {
+    /// Draws the conditions of a seed.
+    pub fn draw(seed: u64, options: &Options) -> Profile {
+        let mut rng = Rng::named(seed, "profile");
+        let mut without = options.without.clone();
+        // Half of the runs do without what excuses a missing document, so that the strict checks have work.
+        for (class, per_mille) in [(Class::Deletes, 500), (Class::Evictions, 700), (Class::Disks, 500)] {
+            if rng.chance(per_mille) {
+                without.insert(class);
+            }
+        }
+        let big_peer = rng.chance(800);
+        let near = rng.chance(500);
+        let everything = rng.chance(500) || without.contains(&Class::Partial);
+        let skew_ms_max = *rng.pick(&[0, 0, 2_000, 120_000, 3_600_000]);
+        Profile {
+            big_peer,
+            nodes: options.peers + usize::from(big_peer),
+            near: !big_peer || (near && !without.contains(&Class::Mesh)),
+            weather: Weather { delay_ms_min: *rng.pick(&[1, 5, 20, 80]), jitter_ms_max: *rng.pick(&[0, 5, 20, 200]) },
+            disk_ms_max: *rng.pick(&[1, 4, 20, 150]),
+            skew_ms_max: if without.contains(&Class::Skew) { 0 } else { skew_ms_max },
+            step_ms_max: *rng.pick(&[20, 100, 500, 2_000]),
+            fault_ms_max: *rng.pick(&[500, 2_000, 8_000, 20_000]),
+            memtable_bytes: *rng.pick(&[600, 2_000, 8_000, 1_000_000]),
+            log_keep_bytes: *rng.pick(&[500, 4_000, 8_000_000]),
+            ids: *rng.pick(&[2, 4, 6]),
+            padding: *rng.pick(&[0, 0, 20, 300, 6_000, 15_000]),
+            everything: everything || !big_peer,
+            told_online: rng.chance(500),
+            without,
+        }
+    }
+
+    /// Says whether a class takes part.
+    pub fn has(&self, class: Class) -> bool {
+        !self.without.contains(&class)
+    }
+
+    /// Says whether a node is the Big Peer.
+    pub fn is_big_peer(&self, node: usize) -> bool {
+        self.big_peer && node == 0
+    }
+}
