@@ -21,8 +21,8 @@ impl Cluster {
     pub fn notified(&mut self, node: usize, observer: ObserverId, mut rows: Vec<Value>) {
         self.stats.notifications += 1;
         let life = self.nodes[node].life;
-        let slow = self.luck.chance(200);
-        let pause = if slow { self.luck.between(1, 2_000) } else { 1 };
+        let slow = self.disks.chance(200);
+        let pause = if slow { self.disks.between(1, 2_000) } else { 1 };
         self.after(pause, Event::Tell { node, life, input: Input::ObserverReady { observer } });
         let Some(watch) = self.nodes[node].watches.get_mut(&observer) else { return };
         let (collection, whole) = (watch.collection, watch.whole);
@@ -125,7 +125,7 @@ impl Cluster {
                 }
             }
         }
-        let pause = self.luck.between(1, 30);
+        let pause = self.disks.between(1, 30);
         self.after(pause, Event::ClientNext { node, life });
     }
 

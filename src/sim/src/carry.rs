@@ -10,7 +10,7 @@ use value::{ErrorCode, Failure};
 use crate::check::{self, Checker};
 use crate::cluster::{Cluster, Event};
 use crate::contract::{INPUTS_PER_MS_MAX, OUTPUTS_MAX};
-use crate::disk::{Asker, Operation};
+use crate::disk::Operation;
 use crate::machine;
 use crate::options::Class;
 use crate::plant::Plant;
@@ -81,16 +81,14 @@ impl Cluster {
                 self.submit(node, Operation::Write { ticket, batch });
             }
             Output::Notify { observer, rows } => self.notified(node, observer, rows),
-            Output::Presence(_) => {}
-            Output::Published { .. } => self.ping(node),
+            Output::Presence(_) | Output::Published { .. } => {}
             Output::Reload { ticket } => self.submit(node, Operation::Reload { ticket }),
             Output::Reply { ticket, result } => self.replied(node, ticket, result),
             Output::Send { link, bytes } => self.send(node, link, bytes),
             Output::Signal { payload, .. } => {
                 let offer = payload.try_into().map_or(0, u64::from_be_bytes);
                 if let Some((from, life, _)) = self.offers.remove(&offer) {
-                    let peer = machine::peer_key(self.profile.home(node));
-                    let target = DialTarget::Peer { peer, path: SignalPath::Relay };
+                    let target = DialTarget::Peer { peer: machine::peer_key(node), path: SignalPath::Relay };
                     self.after(1, Event::Dialled { node: from, life, target });
                 }
             }
@@ -103,10 +101,9 @@ impl Cluster {
         if let (true, Operation::Append { durability, .. }) = (self.profile.is_big_peer(node), &mut operation) {
             *durability = Durability::Strict;
         }
-        let latency = self.luck.between(0, self.profile.disk_ms_max);
-        let (by, now) = (Asker { node, life: self.nodes[node].life }, self.now);
-        let (number, at) = self.disk(node).submit(by, operation, now, latency);
-        self.queue.push(at, Event::Disk { home: self.profile.home(node), number });
+        let latency = self.disks.between(0, self.profile.disk_ms_max);
+        let at = self.nodes[node].disk.submit(operation, self.now, latency);
+        self.queue.push(at, Event::Disk { node, life: self.nodes[node].life });
     }
 
     fn send(&mut self, node: usize, link: LinkId, bytes: Vec<u8>) {
@@ -149,10 +146,7 @@ impl Cluster {
     pub fn dialled(&mut self, node: usize, target: DialTarget) {
         let (other, kind) = match &target {
             DialTarget::BigPeer { .. } => (self.profile.big_peer.then_some(0), LinkKind::WebSocket),
-            DialTarget::Peer { peer, .. } => {
-                let home = machine::node_of(peer).filter(|home| *home < self.nodes.len());
-                (home.and_then(|home| self.link_holder(home)), LinkKind::WebRtc)
-            }
+            DialTarget::Peer { peer, .. } => (machine::node_of(peer), LinkKind::WebRtc),
         };
         let cutoff = self.plant == Some(Plant::Cutoff) && self.healed;
         let other = other.filter(|other| {
@@ -174,14 +168,12 @@ impl Cluster {
         for from in 0..self.nodes.len() {
             for to in 0..self.nodes.len() {
                 let small = !self.profile.is_big_peer(from) && !self.profile.is_big_peer(to);
-                let apart = self.profile.home(from) != self.profile.home(to);
-                let linking = self.nodes[from].locks && self.nodes[to].locks;
-                if apart && small && linking && self.network.reachable(from, to) {
-                    self.deliver(to, Input::PeerSeen { peer: machine::peer_key(self.profile.home(from)) });
+                if from != to && small && self.nodes[from].is_up() && self.network.reachable(from, to) {
+                    self.deliver(to, Input::PeerSeen { peer: machine::peer_key(from) });
                 }
             }
         }
-        let gap = self.luck.between(2_000, 6_000);
+        let gap = self.disks.between(2_000, 6_000);
         self.after(gap, Event::Announce);
     }
 
@@ -190,7 +182,7 @@ impl Cluster {
         if self.nodes[node].is_up() {
             return;
         }
-        let mut image = match self.disk(node).boot() {
+        let mut image = match self.nodes[node].disk.boot() {
             Ok(image) => image,
             Err(error) => return self.fail(Checker::Start, format!("peer {node}: {error}")),
         };

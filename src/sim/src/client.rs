@@ -21,18 +21,16 @@ impl Cluster {
     pub fn set_up(&mut self, node: usize) {
         // Without steps the run is scripted by a test, which chooses itself.
         if self.nodes[node].life == 1 && self.steps_left > 0 {
-            if self.profile.home(node) == node {
-                self.choose_interests(node);
-            }
+            self.choose_interests(node);
             self.choose_watches(node);
         }
-        self.take_locks(node);
+        self.deliver(node, Input::MayCompact(true));
+        self.deliver(node, Input::MayLink(true));
         let early = self.workload.rng().chance(500);
         if early {
             self.deliver(node, Input::SyncOn(true));
         }
-        let home = self.profile.home(node);
-        for (subscription, interest) in self.nodes[home].interests.clone() {
+        for (subscription, interest) in self.nodes[node].interests.clone() {
             self.subscribe(node, subscription, &interest);
         }
         for (observer, watch) in self.nodes[node].watches.clone() {
@@ -210,26 +208,19 @@ impl Cluster {
         }
     }
 
-    /// Cancels the subscription of a collection, or makes one; all tabs of a peer have the same.
     fn change_interest(&mut self, node: usize, collection: usize) {
         if self.profile.is_big_peer(node) {
             return;
         }
-        let home = self.profile.home(node);
-        let tabs: Vec<usize> = [Some(node), self.other_tab(node)].into_iter().flatten().collect();
-        let found = self.nodes[home].interests.iter().find(|(_, interest)| interest.collection == collection);
+        let found = self.nodes[node].interests.iter().find(|(_, interest)| interest.collection == collection);
         if let Some(subscription) = found.map(|(subscription, _)| *subscription) {
-            self.nodes[home].interests.remove(&subscription);
-            for tab in tabs {
-                self.deliver(tab, Input::Unsubscribe { subscription });
-            }
-            return;
-        }
-        let interest = self.some_interest(collection);
-        let subscription = SubscriptionId(self.next_id());
-        self.nodes[home].interests.insert(subscription, interest.clone());
-        for tab in tabs.into_iter().filter(|tab| self.nodes[*tab].is_up()).collect::<Vec<_>>() {
-            self.subscribe(tab, subscription, &interest);
+            self.nodes[node].interests.remove(&subscription);
+            self.deliver(node, Input::Unsubscribe { subscription });
+        } else {
+            let interest = self.some_interest(collection);
+            let subscription = SubscriptionId(self.next_id());
+            self.nodes[node].interests.insert(subscription, interest.clone());
+            self.subscribe(node, subscription, &interest);
         }
     }
 

@@ -31,7 +31,7 @@ pub enum Event {
     /// A dialled target is reached, or not.
     Dialled { node: usize, life: u64, target: DialTarget },
     /// A disk has run its oldest operation.
-    Disk { home: usize, number: u64 },
+    Disk { node: usize, life: u64 },
     /// Something arrives at the end of a wire.
     Due(Due),
     /// Partitions end.
@@ -40,14 +40,10 @@ pub enum Event {
     EndMood { node: usize },
     /// Trouble.
     Fault,
-    /// The locks of a peer are free.
-    Locks { node: usize, life: u64 },
     /// A relayed offer was not answered.
     OfferExpired { offer: u64 },
     /// Peers announce themselves to those near them.
     Announce,
-    /// A tab hears that the other has appended to the log.
-    Ping { node: usize, life: u64 },
     /// An application whose database cannot go on opens it again.
     Reopen { node: usize, life: u64 },
     /// A peer starts.
@@ -82,8 +78,8 @@ pub struct Cluster {
     pub workload: Workload,
     /// Chance of faults, apart from that of statements.
     pub faults: Rng,
-    /// Chance of delays, apart from that of the network, and of what crashes leave.
-    pub luck: Rng,
+    /// Chance of disks.
+    pub disks: Rng,
     /// What happened.
     pub trace: Trace,
     /// Counts.
@@ -117,23 +113,18 @@ impl Cluster {
         let chance = if let Some(Plant::Chance(number)) = options.plant { number } else { 0 };
         let mut faults = Rng::named(seed, "faults");
         let skew = profile.skew_ms_max;
-        let mut nodes: Vec<Node> = (0..profile.nodes)
-            .map(|_| Node { skew_ms: faults.between(0, 2 * skew) as i64 - skew as i64, ..Node::default() })
-            .collect();
-        for node in 0..nodes.len() {
-            nodes[node].skew_ms = nodes[profile.home(node)].skew_ms;
-        }
+        let node = |_| Node { skew_ms: faults.between(0, 2 * skew) as i64 - skew as i64, ..Node::default() };
         Cluster {
             seed,
             plant: options.plant,
             now: Millis(0),
             queue: Default::default(),
-            nodes,
+            nodes: (0..profile.nodes).map(node).collect(),
             network: Network::new(Rng::named(seed ^ chance, "network"), profile.weather),
             model: Model::default(),
             workload: Workload::new(seed, &profile),
             faults,
-            luck: Rng::named(seed, "luck"),
+            disks: Rng::named(seed, "disks"),
             trace: Trace::new(options.lines),
             stats: Stats::default(),
             failure: None,
@@ -208,13 +199,25 @@ impl Cluster {
                     self.dialled(node, target);
                 }
             }
-            Event::Disk { home, number } => self.disk_done(home, number),
+            Event::Disk { node, life } => {
+                if self.lives(node, life) {
+                    let local = self.nodes[node].local(self.now);
+                    let input = self.nodes[node].disk.complete(local);
+                    let broken = matches!(input, Input::LoadFailed { .. });
+                    self.nodes[node].broken |= broken;
+                    self.deliver(node, input);
+                    if broken {
+                        // The engine gives up; the application opens the database again.
+                        self.after(100, Event::Reopen { node, life });
+                    }
+                }
+            }
             Event::Due(due) => match self.network.arrive(due) {
                 Some(Arrival::Down) => self.deliver(due.to, Input::LinkDown { link: LinkId(due.wire) }),
                 Some(Arrival::Frame(bytes)) => self.deliver(due.to, Input::Frame { link: LinkId(due.wire), bytes }),
                 None => {}
             },
-            Event::EndMood { node } => self.disk(node).mood = Mood::Healthy,
+            Event::EndMood { node } => self.nodes[node].disk.mood = Mood::Healthy,
             Event::EndPartition => self.end_partition(),
             Event::Fault => self.fault(),
             Event::OfferExpired { offer } => {
@@ -222,16 +225,6 @@ impl Cluster {
                     let target = DialTarget::Peer { peer, path: SignalPath::Relay };
                     let input = Input::DialFailed { target, code: ErrorCode::SyncUnreachable };
                     self.after(0, Event::Tell { node, life, input });
-                }
-            }
-            Event::Locks { node, life } => {
-                if self.lives(node, life) {
-                    self.take_locks(node);
-                }
-            }
-            Event::Ping { node, life } => {
-                if self.lives(node, life) {
-                    self.pinged(node);
                 }
             }
             Event::Reopen { node, life } => {
@@ -252,21 +245,6 @@ impl Cluster {
                     self.deliver(node, Input::Timeout);
                 }
             }
-        }
-    }
-
-    fn disk_done(&mut self, home: usize, number: u64) {
-        let local = self.nodes[home].local(self.now);
-        let Some((by, input)) = self.nodes[home].disk.complete(number, local) else { return };
-        if !self.lives(by.node, by.life) {
-            return;
-        }
-        let broken = matches!(input, Input::LoadFailed { .. });
-        self.nodes[by.node].broken |= broken;
-        self.deliver(by.node, input);
-        if broken {
-            // The engine gives up; the application opens the database again.
-            self.after(100, Event::Reopen { node: by.node, life: by.life });
         }
     }
 

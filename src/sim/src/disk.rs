@@ -85,24 +85,6 @@ pub enum Operation {
     },
 }
 
-/// An operation that has not run.
-#[derive(Clone, Debug)]
-struct UnderWay {
-    number: u64,
-    by: Asker,
-    /// `None`: its asker died before it got so far.
-    operation: Option<Operation>,
-}
-
-/// Which engine asks: the node and how many times it has started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asker {
-    /// The node.
-    pub node: usize,
-    /// Its life.
-    pub life: u64,
-}
-
 /// A write that has run.
 #[derive(Clone, Debug)]
 struct Done {
@@ -118,8 +100,7 @@ struct Done {
 pub struct Disk {
     device: MemoryDevice,
     written: Vec<Done>,
-    under_way: VecDeque<UnderWay>,
-    submitted: u64,
+    under_way: VecDeque<Operation>,
     busy_until: Millis,
     /// How it behaves.
     pub mood: Mood,
@@ -131,38 +112,16 @@ impl Disk {
         self.device.boot_now()
     }
 
-    /// Returns the records after a position, as a tab reads what another has appended.
-    pub fn tail(&self, after: Seq) -> Result<Vec<(Seq, Vec<u8>)>, DeviceError> {
-        self.device.tail_now(after)
-    }
-
-    /// Takes an operation; returns its number and when `complete` is to be called for it.
-    pub fn submit(&mut self, by: Asker, operation: Operation, now: Millis, latency_ms: u64) -> (u64, Millis) {
-        self.submitted += 1;
-        self.under_way.push_back(UnderWay { number: self.submitted, by, operation: Some(operation) });
+    /// Takes an operation and returns when `complete` is to be called for it.
+    pub fn submit(&mut self, operation: Operation, now: Millis, latency_ms: u64) -> Millis {
+        self.under_way.push_back(operation);
         self.busy_until = self.busy_until.max(now).plus(latency_ms);
-        (self.submitted, self.busy_until)
+        self.busy_until
     }
 
-    /// Runs an operation, the oldest under way, and returns its answer; `None` when a crash was faster. `local` is the time by
-    /// the peer's own clock.
-    pub fn complete(&mut self, number: u64, local: Millis) -> Option<(Asker, Input)> {
-        let next = self.under_way.pop_front_if(|next| next.number == number)?;
-        Some((next.by, self.run(next.operation?, local)))
-    }
-
-    /// A tab dies, and another lives: the first of its operations under way still run, the others do not.
-    pub fn abandon(&mut self, node: usize, rng: &mut Rng) {
-        let mut gone = false;
-        for next in self.under_way.iter_mut().filter(|next| next.by.node == node) {
-            gone |= rng.chance(500);
-            if gone {
-                next.operation = None;
-            }
-        }
-    }
-
-    fn run(&mut self, operation: Operation, local: Millis) -> Input {
+    /// Runs the oldest operation under way and returns its answer. `local` is the time by the peer's own clock.
+    pub fn complete(&mut self, local: Millis) -> Input {
+        let operation = self.under_way.pop_front().expect("one completion is scheduled per operation");
         match operation {
             Operation::Append { ticket, .. } => {
                 let outcome = match self.append(operation, local) {
@@ -187,9 +146,7 @@ impl Disk {
     /// Ends the process or the machine; returns the sequences of the commits that are gone.
     pub fn crash(&mut self, crash: Crash, local: Millis, rng: &mut Rng) -> Vec<Seq> {
         for _ in 0..rng.between(0, self.under_way.len() as u64) {
-            if let Some(operation) = self.under_way.pop_front().and_then(|next| next.operation) {
-                self.run(operation, local);
-            }
+            self.complete(local);
         }
         self.under_way.clear();
         self.busy_until = Millis(0);

@@ -48,37 +48,15 @@ impl Cluster {
             return;
         }
         self.stats.crashes += 1;
-        let other = self.other_tab(node).filter(|other| self.nodes[*other].is_up());
-        match (crash, other) {
-            (Crash::Kill, Some(other)) => {
-                let home = self.profile.home(node);
-                self.nodes[home].disk.abandon(node, &mut self.luck);
-                self.went_down(node, crash, &[]);
-                self.after(5, Event::Locks { node: other, life: self.nodes[other].life });
-            }
-            (Crash::Kill | Crash::Power, other) => {
-                let home = self.profile.home(node);
-                let local = self.nodes[home].local(self.now);
-                let lost = self.nodes[home].disk.crash(crash, local, &mut self.luck);
-                self.went_down(node, crash, &lost);
-                self.drift(home, crash);
-                if let Some(other) = other {
-                    self.went_down(other, crash, &lost);
-                    self.start_later(other);
-                } else if let Some(other) = self.other_tab(node) {
-                    self.model.crash(other, crash, &lost);
-                }
-            }
-        }
-        self.start_later(node);
-    }
-
-    fn start_later(&mut self, node: usize) {
+        let local = self.nodes[node].local(self.now);
+        let lost = self.nodes[node].disk.crash(crash, local, &mut self.disks);
+        self.went_down(node, crash, &lost);
         let down_ms = match self.faults.weighted(&[3, 5, 1]) {
             0 => self.faults.between(0, 50),
             1 => self.faults.between(50, 5_000),
             _ => self.faults.between(5_000, 60_000),
         };
+        self.drift(node, crash);
         self.after(down_ms, Event::Start { node });
     }
 
@@ -99,10 +77,7 @@ impl Cluster {
         }
         let drift = self.faults.between(0, DRIFT_MS_MAX) as i64;
         let back = crash == Crash::Kill && self.faults.chance(500);
-        let skew_ms = self.nodes[node].skew_ms + if back { -drift } else { drift };
-        for tab in [Some(node), self.other_tab(node)].into_iter().flatten() {
-            self.nodes[tab].skew_ms = skew_ms;
-        }
+        self.nodes[node].skew_ms += if back { -drift } else { drift };
     }
 
     fn cut(&mut self) {
@@ -140,13 +115,13 @@ impl Cluster {
     }
 
     fn spoil(&mut self, node: usize) {
-        if self.disk(node).mood != Mood::Healthy {
+        if self.nodes[node].disk.mood != Mood::Healthy {
             return;
         }
         let mood = if self.faults.chance(600) { Mood::Full } else { Mood::Sick };
         self.trace.note(self.now, &format!("the disk of peer {node} is {mood:?}"));
         self.stats.disk_faults += 1;
-        self.disk(node).mood = mood;
+        self.nodes[node].disk.mood = mood;
         let lasts = self.faults.between(20, 3_000);
         self.after(lasts, Event::EndMood { node });
     }
@@ -157,7 +132,7 @@ impl Cluster {
         self.healed = true;
         self.end_partition();
         for node in 0..self.nodes.len() {
-            self.disk(node).mood = Mood::Healthy;
+            self.nodes[node].disk.mood = Mood::Healthy;
             self.start(node);
             if self.profile.told_online {
                 self.deliver(node, Input::Online);
@@ -170,7 +145,7 @@ impl Cluster {
     pub fn plant_disk(&mut self) {
         if self.plant == Some(Plant::LyingDisk) {
             let node = self.nodes.len() - 1;
-            self.disk(node).mood = Mood::Lying;
+            self.nodes[node].disk.mood = Mood::Lying;
         }
     }
 }

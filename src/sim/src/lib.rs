@@ -32,7 +32,6 @@ mod rng;
 mod run;
 mod shrink;
 mod stats;
-mod tab;
 mod trace;
 mod workload;
 

@@ -20,8 +20,6 @@ pub trait Machine {
     fn poll(&mut self) -> Option<Output>;
     /// Returns when `Input::Timeout` is wanted.
     fn next_timeout(&self) -> Option<Millis>;
-    /// Returns the position of the last commit that it knows.
-    fn head(&self) -> Seq;
 }
 
 impl Machine for Engine<Lsm> {
@@ -36,13 +34,9 @@ impl Machine for Engine<Lsm> {
     fn next_timeout(&self) -> Option<Millis> {
         Engine::next_timeout(self)
     }
-
-    fn head(&self) -> Seq {
-        Engine::head(self)
-    }
 }
 
-/// Returns the key by which the peer of a node's store is known to the others.
+/// Returns the key by which a node is known to the others.
 pub fn peer_key(node: usize) -> PeerKey {
     PeerKey(format!("peer-{node}"))
 }
@@ -69,14 +63,13 @@ pub fn start(
         true => Role::BigPeer { token: TOKEN.to_owned() },
         false => Role::SmallPeer { big_peer_url: profile.big_peer.then(|| "ws://big-peer".to_owned()) },
     };
-    let home = profile.home(node);
     let config = Config {
         database: "simulated".to_owned(),
-        replica: ReplicaId(1000 + home as u64),
-        store: StoreId(2000 + home as u64),
-        slot: u8::from(home != node),
-        peer_key: peer_key(home),
-        device_name: format!("device {home}"),
+        replica: ReplicaId(1000 + node as u64),
+        store: StoreId(2000 + node as u64),
+        slot: 0,
+        peer_key: peer_key(node),
+        device_name: format!("device {node}"),
         metadata: Object::new(),
         version: "0".to_owned(),
         role,

@@ -94,14 +94,12 @@ pub struct Node {
     pub machine: Option<Box<dyn Machine>>,
     /// Counts the starts.
     pub life: u64,
-    /// The disk of its peer; a second tab has none.
+    /// Its disk.
     pub disk: Disk,
     /// By how much its clock is wrong, milliseconds.
     pub skew_ms: i64,
     /// What the engine owes.
     pub contract: Contract,
-    /// Whether it runs the links and compacts; the other tab of its peer does not.
-    pub locks: bool,
     /// Whether a read has failed: the engine gives up, and its last answers may be wrong about what was written.
     pub broken: bool,
     /// When the engine wants to be woken, by virtual time.
@@ -145,11 +143,15 @@ impl Node {
         self.machine = None;
         self.contract = Contract::default();
         self.broken = false;
-        self.locks = false;
         self.wake = None;
         self.pending.clear();
         self.transaction = None;
         self.status = None;
         self.watches.values_mut().for_each(|watch| watch.last = None);
+    }
+
+    /// Says whether the peer asks others for all documents of a collection.
+    pub fn covers(&self, collection: usize) -> bool {
+        self.interests.values().any(|interest| interest.collection == collection && interest.part.is_none())
     }
 }

@@ -32,8 +32,6 @@ pub enum Class {
     Power,
     /// Clocks that are wrong.
     Skew,
-    /// Second tabs on one database.
-    Tabs,
     /// Interactive transactions.
     Transactions,
     /// Statements without a model.
@@ -42,7 +40,7 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 14] = [
+    pub const ALL: [(&str, Class); 13] = [
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
         ("deletes", Class::Deletes),
@@ -54,7 +52,6 @@ impl Class {
         ("partial", Class::Partial),
         ("power", Class::Power),
         ("skew", Class::Skew),
-        ("tabs", Class::Tabs),
         ("transactions", Class::Transactions),
         ("wild", Class::Wild),
     ];
@@ -86,10 +83,8 @@ impl Default for Options {
 pub struct Profile {
     /// Whether node 0 is a Big Peer.
     pub big_peer: bool,
-    /// All engines, the Big Peer included: a peer has one, or one for each tab.
+    /// All peers, the Big Peer included.
     pub nodes: usize,
-    /// The last node is a second tab of the one before: an engine of its own over the same store.
-    pub tabs: bool,
     /// Whether Small Peers hear of each other without a server.
     pub near: bool,
     /// How the wires behave.
@@ -132,12 +127,10 @@ impl Profile {
         let big_peer = rng.chance(800);
         let near = rng.chance(500);
         let everything = rng.chance(500) || without.contains(&Class::Partial);
-        let tabs = rng.chance(300) && !without.contains(&Class::Tabs);
         let skew_ms_max = *rng.pick(&[0, 0, 2_000, 120_000, 3_600_000]);
         Profile {
             big_peer,
-            nodes: options.peers + usize::from(big_peer) + usize::from(tabs),
-            tabs,
+            nodes: options.peers + usize::from(big_peer),
             near: !big_peer || (near && !without.contains(&Class::Mesh)),
             weather: Weather { delay_ms_min: *rng.pick(&[1, 5, 20, 80]), jitter_ms_max: *rng.pick(&[0, 5, 20, 200]) },
             disk_ms_max: *rng.pick(&[1, 4, 20, 150]),
@@ -157,11 +150,6 @@ impl Profile {
     /// Says whether a class takes part.
     pub fn has(&self, class: Class) -> bool {
         !self.without.contains(&class)
-    }
-
-    /// Returns the node whose store a node works on: itself, unless it is a second tab.
-    pub fn home(&self, node: usize) -> usize {
-        if self.tabs && node + 1 == self.nodes { node - 1 } else { node }
     }
 
     /// Says whether a node is the Big Peer.
