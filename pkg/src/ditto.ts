@@ -6,6 +6,7 @@ import { checkConfig, directoryOf, DittoConfig, endpoint } from './config.js';
 import { Core } from './core.js';
 import { Logger } from './logger.js';
 import { Observer } from './observer.js';
+import { checkOptions, type DittoOptions } from './options.js';
 import { Presence } from './presence.js';
 import { SmallPeerInfo } from './small-peer-info.js';
 import { Storage } from './storage.js';
@@ -61,8 +62,9 @@ export class Ditto {
   #deviceName = 'browser';
   #transportConfig: TransportConfig = new TransportConfig().freeze();
 
-  private constructor(config: DittoConfig) {
+  private constructor(config: DittoConfig, options: DittoOptions) {
     checkConfig(config);
+    checkOptions(options);
     this.config = config.copy().freeze();
     const { databaseID, connect } = config;
     this.#core = new Core({
@@ -79,7 +81,7 @@ export class Ditto {
       }
     });
     this.auth = new Authenticator(this, this.#core);
-    this.store = new Store(this, this.#core);
+    this.store = new Store(this, this.#core, options.durability);
     this.sync = new Sync(this, this.#core);
     this.presence = new Presence(this, this.#core);
     this.storage = new Storage(this.#core);
@@ -87,15 +89,15 @@ export class Ditto {
   }
 
   /** Opens a database; resolves when statements can run. */
-  static async open(config: DittoConfig = DittoConfig.default): Promise<Ditto> {
-    const ditto = new Ditto(config);
+  static async open(config: DittoConfig = DittoConfig.default, options: DittoOptions = {}): Promise<Ditto> {
+    const ditto = new Ditto(config, options);
     await ditto.#core.opened;
     return ditto;
   }
 
   /** Opens a database and returns at once; what is asked of it waits until it is open. */
-  static openSync(config: DittoConfig = DittoConfig.default): Ditto {
-    return new Ditto(config);
+  static openSync(config: DittoConfig = DittoConfig.default, options: DittoOptions = {}): Ditto {
+    return new Ditto(config, options);
   }
 
   /** Switches off the warning about transactions that stay open for 10 s. */

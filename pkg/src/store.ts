@@ -7,6 +7,7 @@ import type { Core } from './core.js';
 import type { Ditto } from './ditto.js';
 import { DittoError, unsupported } from './error.js';
 import { type StoreObservationHandler, type StoreObservationHandlerWithSignalNext, StoreObserver } from './observer.js';
+import { checkDurability, type Durability } from './options.js';
 import { QueryResult } from './query-result.js';
 import { runTransaction, type Transaction, type TransactionOptions } from './transaction.js';
 
@@ -27,8 +28,8 @@ export type DQLQueryArguments = { [key: string]: any };
 
 /** What a write must survive before `execute` resolves. */
 export interface ExecuteOptions {
-  /** `relaxed` (default): the end of the browser; `strict`: a power cut. */
-  durability?: 'memory' | 'relaxed' | 'strict';
+  /** `memory`: nothing; `relaxed`: the end of the browser; `strict`: a power cut. By default the database's own. */
+  durability?: Durability;
 }
 
 /** What runs statements. */
@@ -44,12 +45,14 @@ export class Store implements QueryExecuting {
   /** Fetchers that are under way; none, since attachments are not supported yet. */
   readonly attachmentFetchers: readonly AttachmentFetcher[] = Object.freeze([]);
   readonly #core: Core;
+  readonly #durability: Durability | undefined;
   #observers: readonly StoreObserver[] = Object.freeze([]);
 
   /** @internal */
-  constructor(ditto: Ditto, core: Core) {
+  constructor(ditto: Ditto, core: Core, durability: Durability | undefined) {
     this.ditto = ditto;
     this.#core = core;
+    this.#durability = durability;
   }
 
   /** The live queries that are not cancelled. */
@@ -58,12 +61,13 @@ export class Store implements QueryExecuting {
   }
 
   /** Runs a statement. */
-  execute<T = any, U extends DQLQueryArguments = DQLQueryArguments>(
+  async execute<T = any, U extends DQLQueryArguments = DQLQueryArguments>(
     query: string,
     queryArguments?: U,
     options: ExecuteOptions = {},
   ): Promise<QueryResult<T>> {
-    return executeOn<T>(this.#core, { query, args: queryArguments, durability: options.durability });
+    checkDurability(options.durability);
+    return executeOn<T>(this.#core, { query, args: queryArguments, durability: options.durability ?? this.#durability });
   }
 
   /** Calls the handler with every answer of a SELECT, the first time after this method has returned. */
@@ -104,7 +108,7 @@ export class Store implements QueryExecuting {
    * `store.execute` inside the scope: a writing one waits for the transaction to end.
    */
   transaction<T = 'commit' | 'rollback'>(scope: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
-    return runTransaction(this, this.#core, scope, options);
+    return runTransaction(this, this.#core, scope, { durability: this.#durability, ...options });
   }
 
   /** Not supported yet. */

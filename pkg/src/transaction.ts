@@ -3,6 +3,7 @@
 import type { Core } from './core.js';
 import { DittoError } from './error.js';
 import { Logger } from './logger.js';
+import { checkDurability, type Durability } from './options.js';
 import type { QueryResult } from './query-result.js';
 import { type DQLQueryArguments, executeOn, type QueryExecuting, type Store } from './store.js';
 
@@ -15,6 +16,8 @@ export interface TransactionOptions {
   isReadOnly?: boolean;
   /** For the log. */
   hint?: string;
+  /** What the commit must survive before `transaction` resolves; by default the database's own. */
+  durability?: Durability;
 }
 
 /** What is known of a transaction. */
@@ -38,20 +41,23 @@ export class Transaction implements QueryExecuting {
   readonly info: TransactionInfo;
   readonly #core: Core;
   readonly #number: number;
+  readonly #durability: Durability | undefined;
   #ended = false;
 
   /** @internal */
-  constructor(store: Store, info: TransactionInfo, engine: { core: Core; number: number }) {
+  constructor(store: Store, info: TransactionInfo, engine: { core: Core; number: number; durability: Durability | undefined }) {
     this.store = store;
     this.info = info;
     this.#core = engine.core;
     this.#number = engine.number;
+    this.#durability = engine.durability;
   }
 
   /** Runs a statement in the transaction. */
   async execute<T = any, U extends DQLQueryArguments = DQLQueryArguments>(query: string, queryArguments?: U): Promise<QueryResult<T>> {
     if (this.#ended) throw new DittoError('query/execution', 'The transaction has ended; run the statement inside its scope.');
-    return executeOn<T>(this.#core, { query, args: queryArguments, transaction: this.#number });
+    const statement = { query, args: queryArguments, durability: this.#durability, transaction: this.#number };
+    return executeOn<T>(this.#core, statement);
   }
 
   /** @internal */
@@ -83,8 +89,10 @@ export async function runTransaction<T>(
   scope: (transaction: Transaction) => Promise<T>,
   options: TransactionOptions = {},
 ): Promise<T> {
+  const { durability } = options;
+  checkDurability(durability);
   const number = await core.run((peer) => peer.begin(options.isReadOnly ?? false) as Promise<number>);
-  const transaction = new Transaction(store, new TransactionInfo(String(number), options), { core, number });
+  const transaction = new Transaction(store, new TransactionInfo(String(number), options), { core, number, durability });
   const alarm = detectsDeadlocks ? setTimeout(() => warn(options.hint), DEADLOCK_MS) : undefined;
   let result: T;
   try {

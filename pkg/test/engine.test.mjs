@@ -244,3 +244,14 @@ test('the codes of the engine are all known here', async () => {
   assert.ok(codes.length > 30);
   for (const code of codes) assert.ok(code in ERROR_CODES, `${code} is in ERROR_CODES`);
 });
+
+test('a misspelt durability is refused instead of promising less', async () => {
+  const refusal = { code: 'validation/invalid-ditto-config' };
+  await assert.rejects(Ditto.open(new DittoConfig('d', { mode: 'smallPeersOnly' }), { durability: 'Strict' }), refusal);
+  const ditto = await Ditto.open(new DittoConfig('d', { mode: 'smallPeersOnly' }), { durability: 'strict' });
+  await assert.rejects(ditto.store.execute('SELECT * FROM a', {}, { durability: 'never' }), refusal);
+  await assert.rejects(ditto.store.transaction(async () => 'commit', { durability: 'never' }), refusal);
+  await ditto.store.transaction(async (tx) => tx.execute("INSERT INTO a DOCUMENTS ({'_id': '1'})"));
+  assert.equal((await ditto.store.execute('SELECT * FROM a')).items.length, 1);
+  await ditto.close();
+});

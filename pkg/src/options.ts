@@ -1,0 +1,26 @@
+/** How a database is opened beside its configuration; extensions of the original. */
+
+import { DittoError } from './error.js';
+
+/** What a write must survive before `execute` resolves; docs/storage.md has the table. */
+export type Durability = 'memory' | 'relaxed' | 'strict';
+
+/** Options of `Ditto.open`; none of them is stored, so give the same ones at every opening. */
+export interface DittoOptions {
+  /** The durability of writes that do not name their own: `relaxed` unless said otherwise. */
+  durability?: Durability;
+}
+
+const DURABILITIES: readonly unknown[] = ['memory', 'relaxed', 'strict'];
+
+/** Refuses what is not a durability, since a misspelt `strict` would promise less than was asked for. @internal */
+export function checkDurability(durability: Durability | undefined): void {
+  if (durability !== undefined && !DURABILITIES.includes(durability)) {
+    throw new DittoError('validation/invalid-ditto-config', `durability is 'memory', 'relaxed' or 'strict', not ${String(durability)}.`);
+  }
+}
+
+/** Checks the options before anything is opened. @internal */
+export function checkOptions(options: DittoOptions): void {
+  checkDurability(options.durability);
+}
