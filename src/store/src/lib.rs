@@ -18,11 +18,14 @@ mod faulty_device;
 mod filter;
 mod hosted;
 mod key;
+mod layout;
 pub mod log;
 mod lsm;
 mod manifest;
 mod memory_device;
 mod memory_store;
+mod packing;
+mod rows;
 mod segment;
 mod store;
 
@@ -33,6 +36,7 @@ pub use device::{
 pub use faulty_device::{Fault, FaultyDevice, Target};
 pub use hosted::Hosted;
 pub use key::{Key, KeyRange, Parsed};
+pub use layout::{Opaque, ValueLayout};
 pub use lsm::{Lsm, LsmConfig, LsmStats, OpenError};
 pub use manifest::{ManifestHead, manifest_head};
 pub use memory_device::MemoryDevice;

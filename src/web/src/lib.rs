@@ -29,5 +29,10 @@ mod storage;
 mod tabs;
 mod view;
 
+/// A bulk insert makes and drops some 100,000 small values; this one answers each in constant time (docs/decisions/0005).
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 pub use device::IndexedDb;
 pub use exports::Peer;
