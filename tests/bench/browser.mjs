@@ -1,0 +1,91 @@
+// One Chromium on a profile folder: what it stores goes to the disk, as a user's does. (A context without a profile keeps IndexedDB in
+// memory and would measure something else.)
+
+import { chromium } from 'playwright-core';
+
+export const chromiumBinary = process.env.SHOAL_CHROMIUM ?? '/usr/bin/chromium';
+
+// As in webdriver.json and the end-to-end tests; a page in the background must not be slowed down while another one is measured.
+const chromiumArguments = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-dev-shm-usage',
+  '--disable-background-timer-throttling',
+  '--disable-backgrounding-occluded-windows',
+  '--disable-renderer-backgrounding',
+  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
+  '--disable-features=Translate,OptimizationHints,MediaRouter',
+  '--enable-precise-memory-info',
+];
+const operationLimitMs = 600_000;
+
+export class Browser {
+  #context;
+
+  static async launch(profile) {
+    const browser = new Browser();
+    browser.#context = await chromium.launchPersistentContext(profile, { executablePath: chromiumBinary, args: chromiumArguments });
+    browser.#context.setDefaultTimeout(operationLimitMs);
+    return browser;
+  }
+
+  version() {
+    return this.#context.browser()?.version() ?? null;
+  }
+
+  /** A fresh page of a contestant, its module loaded and started; `times` says how long that took. */
+  async page(address) {
+    const page = new Page(await this.#context.newPage());
+    await page.load(address);
+    return page;
+  }
+
+  close() {
+    return this.#context.close();
+  }
+}
+
+class Page {
+  times;
+  #page;
+  #problems = [];
+
+  constructor(page) {
+    this.#page = page;
+    page.on('pageerror', (error) => this.#problems.push(error.message));
+    page.on('crash', () => this.#problems.push('the page crashed'));
+  }
+
+  async load(address) {
+    await this.#page.goto(address);
+    await this.#page.waitForFunction(() => window.bench !== undefined);
+    this.times = await this.do('start');
+  }
+
+  /** Calls an operation of the page and returns its answer. */
+  async do(operation, ...given) {
+    const call = ([name, values]) => window.bench[name](...values);
+    return this.#page.evaluate(call, [operation, given]).catch((error) => {
+      throw new Error([`${operation}: ${error.message}`, ...this.#problems].join('\n'));
+    });
+  }
+
+  /** Bytes of live JavaScript objects after a collection, buffers included; the memory of a WebAssembly module is apart. */
+  async memory() {
+    const devtools = await this.#page.context().newCDPSession(this.#page);
+    await devtools.send('HeapProfiler.collectGarbage');
+    const { usedSize, backingStorageSize } = await devtools.send('Runtime.getHeapUsage');
+    await devtools.detach();
+    return { heap: usedSize, buffers: backingStorageSize, module: await this.do('moduleBytes') };
+  }
+
+  close() {
+    return this.#page.close();
+  }
+}

@@ -1,0 +1,44 @@
+// The page of every contestant: its own bundle in its own folder, so that nobody pays for the code of another.
+
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const packageFolder = process.env.SHOAL_PKG_DIST ?? path.join(here, '../../pkg/dist');
+
+/** Everything that must be there before a run, each with the command that brings it. */
+export const needed = [
+  { file: path.join(packageFolder, 'index.js'), install: 'cargo xtask pkg' },
+  { file: path.join(packageFolder, 'shoal.wasm'), install: 'cargo xtask pkg' },
+];
+
+const html = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Shoal benchmark</title>
+<link rel="icon" href="data:,">
+<script type="module" src="bench.js"></script>
+`;
+
+/** Builds the page of one contestant and returns its folder. */
+export async function page(contestant, out) {
+  const folder = path.join(out, contestant);
+  await mkdir(folder, { recursive: true });
+  const contents = `import * as contestant from './contestants/${contestant}.mjs';\nimport { expose } from './operations.mjs';\nexpose(contestant);\n`;
+  await build({
+    stdin: { contents, resolveDir: path.join(here, 'page'), sourcefile: `${contestant}.mjs` },
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    minify: true,
+    define: { global: 'globalThis', 'process.env.NODE_ENV': '"production"' },
+    alias: { shoal: path.join(packageFolder, 'index.js') },
+    outfile: path.join(folder, 'bench.js'),
+    logLevel: 'error',
+  });
+  await writeFile(path.join(folder, 'index.html'), html);
+  if (contestant === 'shoal') await cp(path.join(packageFolder, 'shoal.wasm'), path.join(folder, 'shoal.wasm'));
+  return folder;
+}
