@@ -1,6 +1,6 @@
 // Runs the benchmark of the store: `node run.mjs [--quick | --smoke] [--json FILE] [--only NAME,…]`; `cargo xtask bench store` calls it.
 //
-// A goal that is missed is printed as missed and is no failure; what could not be measured is one. Environment: SHOAL_CHROMIUM,
+// With --json, the charts are drawn beside the file. A goal that is missed is printed as missed and is no failure; what could not be measured is one. Environment: SHOAL_CHROMIUM,
 // SHOAL_PKG_DIST, each with a default that fits a built work tree.
 
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -22,6 +22,7 @@ const mode = options.smoke ? 'smoke' : options.quick ? 'quick' : 'full';
 await requireFile(path.join(here, 'node_modules/playwright-core/package.json'), 'cd tests/bench && npm ci');
 const { chromiumBinary } = await import('./browser.mjs');
 const { needed, page } = await import('./bundle.mjs');
+const { drawCharts } = await import('./chart.mjs');
 const { Samples } = await import('./figures.mjs');
 const { Rounds, sizes } = await import('./rounds.mjs');
 const { progress, table } = await import('./report.mjs');
@@ -37,18 +38,23 @@ const started = performance.now();
 const out = await mkdtemp(path.join(os.tmpdir(), 'shoal-bench-pages-'));
 const servers = [];
 try {
-  const sites = new Map();
-  for (const name of names) {
+  const address = async (name) => {
     const server = await serve(await page(name, out));
     servers.push(server);
-    sites.set(name, server.address);
-  }
+    return server.address;
+  };
+  const sites = new Map();
+  for (const name of names) sites.set(name, await address(name));
+  const warmUp = await address('raw');
   const load = os.loadavg()[0];
-  const rounds = new Rounds(sites, samples, sizes[mode], (...told) => progress(started, ...told));
+  const rounds = new Rounds({ sites, warmUp }, samples, sizes[mode], (...told) => progress(started, ...told));
   await rounds.run();
-  const report = { bench: 'store', ...samples.report(ours, peers), run: await describe(load, rounds.failures) };
+  const report = { bench: 'store', ...samples.report(ours, peers), run: await describe(load, rounds) };
   table(report, ours, peers);
-  if (options.json) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.json) {
+    await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
+    await drawCharts(options.json, report);
+  }
   for (const failure of rounds.failures) console.error(`could not be measured: ${failure}`);
   process.exitCode = rounds.failures.length > 0 ? 1 : 0;
 } finally {
@@ -57,9 +63,9 @@ try {
 }
 
 /** Where and with what it ran. */
-async function describe(load, failures) {
+async function describe(load, { failures, chromium }) {
   const version = async (name) => JSON.parse(await readFile(path.join(here, 'node_modules', name, 'package.json'), 'utf8')).version;
-  const versions = {};
+  const versions = { chromium };
   for (const name of peers.flatMap((peer) => packages[peer] ?? [])) versions[name] = await version(name);
   const cpus = os.cpus();
   return {
