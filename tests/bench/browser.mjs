@@ -23,14 +23,17 @@ const chromiumArguments = [
   '--disable-features=Translate,OptimizationHints,MediaRouter',
   '--enable-precise-memory-info',
 ];
-const operationLimitMs = 600_000;
+/** Far above any operation that is worth measuring; what hangs must not take the others with it. */
+const operationLimitMs = 180_000;
 
 export class Browser {
   #context;
 
   static async launch(profile) {
     const browser = new Browser();
-    browser.#context = await chromium.launchPersistentContext(profile, { executablePath: chromiumBinary, args: chromiumArguments });
+    // Signals are the driver's: it closes the browser and removes the profile.
+    const signals = { handleSIGHUP: false, handleSIGINT: false, handleSIGTERM: false };
+    browser.#context = await chromium.launchPersistentContext(profile, { executablePath: chromiumBinary, args: chromiumArguments, ...signals });
     browser.#context.setDefaultTimeout(operationLimitMs);
     return browser;
   }
@@ -71,9 +74,17 @@ class Page {
   /** Calls an operation of the page and returns its answer. */
   async do(operation, ...given) {
     const call = ([name, values]) => window.bench[name](...values);
-    return this.#page.evaluate(call, [operation, given]).catch((error) => {
-      throw new Error([`${operation}: ${error.message}`, ...this.#problems].join('\n'));
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${operationLimitMs / 1000} s`)), operationLimitMs);
     });
+    try {
+      return await Promise.race([this.#page.evaluate(call, [operation, given]), late]);
+    } catch (error) {
+      throw new Error([`${operation}: ${error.message}`, ...this.#problems].join('\n'));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Bytes of live JavaScript objects after a collection, buffers included; the memory of a WebAssembly module is apart. */

@@ -12,18 +12,19 @@ export function progress(started, round, what, contestant, text) {
   console.log(`${time}  ${turn}  ${what.padEnd(11)} ${contestant.padEnd(8)} ${text}`);
 }
 
-/** Prints the medians of all contestants, ours first. */
+/** Prints the medians of all contestants, ours first. A smoke run has other sizes than the goals, so nothing is said about them. */
 export function table(report, ours, peers) {
+  const judged = report.run.mode !== 'smoke';
   const rows = (names, figuresOf) => {
     for (const name of names) {
       const own = figuresOf(report)[name];
       const cells = [own, ...peers.map((peer) => figuresOf(report.peers[peer])[name])];
       if (cells.every((cell) => cell === undefined)) continue;
       const numbers = cells.map((cell) => (cell === undefined ? '–' : show(cell.value)).padStart(width)).join('');
-      console.log(`${name.padEnd(24)}${numbers}  ${own === undefined ? '' : verdict(name, own.value)}`);
+      console.log(`${name.padEnd(24)}${numbers}  ${own === undefined || !judged ? '' : verdict(name, own.value)}`);
     }
   };
-  console.log(`\n${'median'.padEnd(24)}${[ours, ...peers].map((name) => name.padStart(width)).join('')}  goal of ${ours}`);
+  console.log(`\n${'median'.padEnd(24)}${[ours, ...peers].map((name) => name.padStart(width)).join('')}  ${judged ? `goal of ${ours}` : 'a smoke run: no figures'}`);
   rows(Object.keys(goals), (part) => part);
   console.log('');
   rows(Object.keys(extras), (part) => part.extra);

@@ -23,6 +23,9 @@ export const sizes = {
   smoke: { rounds: 1, bulk: 200, concurrent: 20, alternate: 12, warm: 2, tabs: 5, large: 400 },
 };
 
+/** Thrown by `run` after `stop`. */
+export class Stopped extends Error {}
+
 export class Rounds {
   #sites;
   #warmUp;
@@ -30,6 +33,7 @@ export class Rounds {
   #size;
   #log;
   #failures = [];
+  #stopped = false;
   #browser;
   /** The browser's version. */
   chromium = null;
@@ -48,6 +52,12 @@ export class Rounds {
   /** Everything that could not be measured, as text. */
   get failures() {
     return this.#failures;
+  }
+
+  /** Ends the run as soon as possible; `run` then throws. */
+  stop() {
+    this.#stopped = true;
+    void this.#browser?.close().catch(() => undefined);
   }
 
   async run() {
@@ -245,6 +255,7 @@ export class Rounds {
         const told = await work(name);
         if (typeof told === 'string') this.#log(round, what, name, told);
       } catch (error) {
+        if (this.#stopped) throw new Stopped();
         const failure = `${name}, ${what}: ${error.message}`;
         this.#failures.push(failure);
         this.#log(round, what, name, `FAILED: ${error.message}`);
@@ -257,7 +268,8 @@ export class Rounds {
     try {
       return await work(page);
     } finally {
-      await page.close();
+      // A page that crashed or whose browser was stopped is closed already.
+      await page.close().catch(() => undefined);
       this.#left.set(name, performance.now());
     }
   }

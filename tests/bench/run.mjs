@@ -24,7 +24,7 @@ const { chromiumBinary } = await import('./browser.mjs');
 const { needed, page } = await import('./bundle.mjs');
 const { drawCharts } = await import('./chart.mjs');
 const { Samples } = await import('./figures.mjs');
-const { Rounds, sizes } = await import('./rounds.mjs');
+const { Rounds, sizes, Stopped } = await import('./rounds.mjs');
 const { progress, table } = await import('./report.mjs');
 const { serve } = await import('./site.mjs');
 await requireFile(chromiumBinary, 'apt-get install chromium, or set SHOAL_CHROMIUM');
@@ -48,6 +48,7 @@ try {
   const warmUp = await address('raw');
   const load = os.loadavg()[0];
   const rounds = new Rounds({ sites, warmUp }, samples, sizes[mode], (...told) => progress(started, ...told));
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.once(signal, () => rounds.stop());
   await rounds.run();
   const report = { bench: 'store', ...samples.report(ours, peers), run: await describe(load, rounds) };
   table(report, ours, peers);
@@ -57,6 +58,10 @@ try {
   }
   for (const failure of rounds.failures) console.error(`could not be measured: ${failure}`);
   process.exitCode = rounds.failures.length > 0 ? 1 : 0;
+} catch (error) {
+  if (!(error instanceof Stopped)) throw error;
+  console.error('stopped');
+  process.exitCode = 130;
 } finally {
   for (const server of servers) await server.stop();
   await rm(out, { recursive: true, force: true });
