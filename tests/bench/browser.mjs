@@ -42,7 +42,7 @@ export class Browser {
     return this.#context.browser()?.version() ?? null;
   }
 
-  /** A fresh page of a contestant, its module loaded and started; `times` says how long that took. */
+  /** A fresh page of a contestant, its module loaded. */
   async page(address) {
     const page = new Page(await this.#context.newPage());
     await page.load(address);
@@ -55,7 +55,6 @@ export class Browser {
 }
 
 class Page {
-  times;
   #page;
   #problems = [];
 
@@ -68,7 +67,7 @@ class Page {
   async load(address) {
     await this.#page.goto(address);
     await this.#page.waitForFunction(() => window.bench !== undefined);
-    this.times = await this.do('start');
+    await this.do('start');
   }
 
   /** Calls an operation of the page and returns its answer. */

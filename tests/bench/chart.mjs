@@ -11,7 +11,7 @@ import { all, goals, met } from './figures.mjs';
 
 const times = ['bulk_10k_ms', 'concurrent_1k_ms', 'insert_p50_ms', 'cold_open_10k_ms', 'cold_open_100k_ms', 'scan_100k_ms', 'other_tab_p50_ms'];
 const spaces = ['disk_ratio', 'disk_ratio_100k', 'memory_100k_ratio'];
-const labels = { shoal: 'Shoal', raw: 'IndexedDB', dexie: 'Dexie', rxdb: 'RxDB', pouchdb: 'PouchDB', yjs: 'Yjs' };
+const labels = { shoal: 'Shoal', 'shoal-worker': 'in a worker', raw: 'IndexedDB', dexie: 'Dexie', rxdb: 'RxDB', pouchdb: 'PouchDB', yjs: 'Yjs' };
 
 const width = 520;
 const left = 74;

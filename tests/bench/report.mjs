@@ -3,13 +3,13 @@
 import { extras, goals, met } from './figures.mjs';
 import { show } from './rounds.mjs';
 
-const width = 9;
+const width = 13;
 
 /** Prints one measurement. */
 export function progress(started, round, what, contestant, text) {
   const time = `${Math.round((performance.now() - started) / 1000)} s`.padStart(6);
   const turn = round === null ? 'once   ' : `round ${round + 1}`;
-  console.log(`${time}  ${turn}  ${what.padEnd(11)} ${contestant.padEnd(8)} ${text}`);
+  console.log(`${time}  ${turn}  ${what.padEnd(11)} ${contestant.padEnd(12)} ${text}`);
 }
 
 /** Prints the medians of all contestants, ours first. A smoke run has other sizes than the goals, so nothing is said about them. */

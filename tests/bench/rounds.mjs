@@ -115,13 +115,13 @@ export class Rounds {
 
   async #bulk(name) {
     return this.#withPage(name, async (page) => {
-      const { times } = page;
+      const before = await page.do('usage');
+      await page.do('open', 'bulk');
+      const times = await page.do('times');
       if (times) {
         this.#add(name, 'wasm_compile_ms', times.compileMs);
         this.#add(name, 'wasm_start_ms', times.startMs);
       }
-      const before = await page.do('usage');
-      await page.do('open', 'bulk');
       const { ms, bytes } = await page.do('bulk', 0, this.#size.bulk);
       this.#add(name, 'bulk_10k_ms', ms);
       const disk = async () => {
@@ -232,7 +232,9 @@ export class Rounds {
       await page.do('open', 'large');
       const { ms } = await page.do('scan', 'quantity', keptQuantity, expected);
       const after = await page.memory();
+      const times = await page.do('times');
       await page.do('close');
+      if (times !== null && after.module === 0) throw new Error('the memory of the WebAssembly module was not seen');
       const heap = after.heap + after.buffers - before.heap - before.buffers;
       const ratio = (heap + after.module - before.module) / bytes;
       this.#add(name, 'scan_100k_ms', ms);

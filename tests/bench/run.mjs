@@ -11,7 +11,9 @@ import { parseArgs } from 'node:util';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const ours = 'shoal';
-const contestants = { full: [ours, 'raw', 'dexie', 'rxdb', 'pouchdb', 'yjs'], quick: [ours, 'raw', 'dexie'], smoke: [ours, 'raw', 'dexie'] };
+/** The engine in a worker, where the package has one. */
+const worker = 'shoal-worker';
+const contestants = { full: [ours, worker, 'raw', 'dexie', 'rxdb', 'pouchdb', 'yjs'], quick: [ours, 'raw', 'dexie'], smoke: [ours, 'raw', 'dexie'] };
 const packages = { dexie: ['dexie'], rxdb: ['rxdb'], pouchdb: ['pouchdb-browser'], yjs: ['yjs', 'y-indexeddb'] };
 
 const { values: options } = parseArgs({
@@ -21,7 +23,7 @@ const mode = options.smoke ? 'smoke' : options.quick ? 'quick' : 'full';
 
 await requireFile(path.join(here, 'node_modules/playwright-core/package.json'), 'cd tests/bench && npm ci');
 const { chromiumBinary } = await import('./browser.mjs');
-const { needed, page } = await import('./bundle.mjs');
+const { hasWorker, needed, page } = await import('./bundle.mjs');
 const { drawCharts } = await import('./chart.mjs');
 const { Samples } = await import('./figures.mjs');
 const { Rounds, sizes, Stopped } = await import('./rounds.mjs');
@@ -31,7 +33,8 @@ await requireFile(chromiumBinary, 'apt-get install chromium, or set SHOAL_CHROMI
 for (const { file, install } of needed) await requireFile(file, install);
 
 const wanted = options.only?.split(',');
-const names = contestants[wanted ? 'full' : mode].filter((name) => wanted?.includes(name) ?? true);
+const workers = await hasWorker();
+const names = contestants[wanted ? 'full' : mode].filter((name) => (wanted?.includes(name) ?? true) && (name !== worker || workers));
 const peers = names.filter((name) => name !== ours);
 const samples = new Samples();
 const started = performance.now();

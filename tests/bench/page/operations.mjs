@@ -21,9 +21,14 @@ class Operations {
     this.#contestant = contestant;
   }
 
-  /** Loads what the contestant needs before it can open anything; the times of a module, or nothing. */
-  start() {
-    return this.#contestant.start?.() ?? null;
+  /** Loads what the contestant needs before it can open anything. */
+  async start() {
+    await this.#contestant.start?.();
+  }
+
+  /** How long a WebAssembly module took, or nothing. */
+  times() {
+    return this.#contestant.times?.() ?? null;
   }
 
   async open(name) {

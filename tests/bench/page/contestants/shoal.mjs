@@ -1,35 +1,31 @@
 // Shoal as its users have it: the package as built, statements with arguments, the durability that is its default (relaxed).
 //
-// Two tricks that an application has no use for. The module is compiled and started in two timed steps, where `init()` alone would do
-// both; and its memory, which the package does not export, is taken from what `WebAssembly.instantiate` returns.
+// Two tricks that an application has no use for: the module is compiled ahead of everything, so that its time is known; and its memory,
+// which the package does not export, is taken by `watch.mjs`.
 
 import { Ditto, DittoConfig, init } from 'shoal';
+import { moduleBytes, startMs } from '../watch.mjs';
 
-let memory;
-const instantiate = WebAssembly.instantiate.bind(WebAssembly);
-WebAssembly.instantiate = async (...given) => {
-  const made = await instantiate(...given);
-  memory = (made.instance ?? made).exports.memory;
-  return made;
-};
+export { moduleBytes };
 
-/** Loads the module; returns how long that took. */
+let compileMs;
+
+/** Loads the module. */
 export async function start() {
   const asked = performance.now();
   const module = await WebAssembly.compileStreaming(fetch('shoal.wasm'));
-  const compiled = performance.now();
+  compileMs = performance.now() - asked;
   await init({ webAssemblyModule: module });
-  return { compileMs: compiled - asked, startMs: performance.now() - compiled };
 }
 
-/** Bytes of the module's memory, which never shrinks. */
-export function moduleBytes() {
-  if (memory === undefined) throw new Error('the memory of the WebAssembly module was not seen');
-  return memory.buffer.byteLength;
-}
+/** How long the module took; complete when a store is open. */
+export const times = () => ({ compileMs, startMs: startMs() });
 
-export async function open(name) {
-  const ditto = await Ditto.open(new DittoConfig('bench', { mode: 'smallPeersOnly' }, name));
+export const open = (name) => openWith(name, {});
+
+/** Opens a store with options of `Ditto.open`. */
+export async function openWith(name, options) {
+  const ditto = await Ditto.open(new DittoConfig('bench', { mode: 'smallPeersOnly' }, name), options);
   const { store } = ditto;
   const rows = async (statement, given) => (await store.execute(statement, given)).items;
   return {
