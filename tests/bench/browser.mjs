@@ -24,7 +24,7 @@ const chromiumArguments = [
   '--enable-precise-memory-info',
 ];
 /** Far above any operation that is worth measuring; what hangs must not take the others with it. */
-const operationLimitMs = 180_000;
+const operationLimitMs = 300_000;
 
 export class Browser {
   #context;

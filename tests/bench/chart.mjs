@@ -14,7 +14,7 @@ const spaces = ['disk_ratio', 'disk_ratio_100k', 'memory_100k_ratio'];
 const labels = { shoal: 'Shoal', 'shoal-worker': 'in a worker', raw: 'IndexedDB', dexie: 'Dexie', rxdb: 'RxDB', pouchdb: 'PouchDB', yjs: 'Yjs' };
 
 const width = 520;
-const left = 74;
+const left = 86;
 const right = 70;
 const plot = width - left - right;
 const rowHeight = 19;
@@ -70,7 +70,7 @@ export function spaceChart(report) {
     return (value) => left + (plot * Math.max(0, value)) / greatest;
   };
   const parts = [];
-  drawGroups(groups, parts, { scale, mark: bar, told: (value) => `${plain(value)} ×` });
+  drawGroups(groups, parts, { scale, mark: bar, told: (value) => (value < 0.01 ? '&lt; 0.01 ×' : `${plain(value)} ×`) });
   return drawing(groups, parts, 'Space: less is better', 'Times the bytes of the documents’ JSON; median of the rounds');
 }
 
