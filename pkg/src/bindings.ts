@@ -6,11 +6,15 @@
 
 import { Peer as ModulePeer } from '../dist/wasm/shoal.js';
 import type { ErrorCode } from './error.js';
+import type { DQLQueryArguments } from './store.js';
 
 export { ModulePeer };
 
 /** An open store with its engine: the module's own class, or its likeness in front of a worker. */
-export type Peer = Omit<ModulePeer, 'free' | typeof Symbol.dispose>;
+export interface Peer extends Omit<ModulePeer, 'free' | typeof Symbol.dispose> {
+  /** Like `execute`; the arguments are encoded in slices. Only in front of a worker, since the engine in the page would block it anyway. */
+  executeSliced?(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows>;
+}
 
 /** Rows in one buffer: row `i` ends at `ends[i]` and starts where the one before ends. */
 export interface RawRows {

@@ -26,6 +26,8 @@ interface Job {
 /** @internal */
 export class Core {
   readonly opened: Promise<void>;
+  /** Where the engine runs. */
+  readonly place: Place;
   #state: State = { name: 'opening', waiting: [] };
   #opening: Promise<Peer>;
   #closing: Promise<void> | null = null;
@@ -33,7 +35,8 @@ export class Core {
   readonly #latest: Partial<EngineEvents> = {};
 
   constructor(options: OpenOptions, place: Place = 'page') {
-    this.#opening = this.#open(options, place);
+    this.place = place;
+    this.#opening = this.#open(options);
     this.opened = this.#opening.then(() => undefined);
     // `openSync` has nobody to tell; every later call answers with this error.
     this.opened.catch(() => undefined);
@@ -43,10 +46,10 @@ export class Core {
     return this.#state.name === 'closed';
   }
 
-  async #open(options: OpenOptions, place: Place): Promise<Peer> {
+  async #open(options: OpenOptions): Promise<Peer> {
     try {
       const lost = (error: DittoError) => this.#lose(error);
-      const peer = await openEngine(options, place, { event: (kind, value) => this.#emit(kind, value), lost });
+      const peer = await openEngine(options, this.place, { event: (kind, value) => this.#emit(kind, value), lost });
       if (this.#state.name === 'opening') {
         for (const job of this.#state.waiting) job.run(peer);
         this.#state = { name: 'open', peer };

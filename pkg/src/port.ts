@@ -23,6 +23,12 @@ type Message =
   | { kind: 'refusal'; id: number; code: string; message: string }
   | { kind: 'tell'; method: string; args: unknown[] };
 
+/** Arguments, and the buffers in them that move. */
+export interface Made {
+  args: unknown[];
+  moved: Transferable[];
+}
+
 interface Asked {
   resolve(value: any): void;
   reject(error: unknown): void;
@@ -35,6 +41,8 @@ export class Port {
   readonly #asked = new Map<number, Asked>();
   #next = 1;
   #ended: DittoError | null = null;
+  /** What waits until arguments are made; `null` while nothing is being made. */
+  #outbox: (() => void | Promise<void>)[] | null = null;
 
   constructor(endpoint: Endpoint, serve: Serve) {
     this.#endpoint = endpoint;
@@ -45,17 +53,32 @@ export class Port {
   /** Asks the other end; `moved` buffers are gone here. */
   ask(method: string, args: unknown[], moved: Transferable[] = []): Promise<any> {
     if (this.#ended !== null) return Promise.reject(this.#ended);
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#post({ kind: 'ask', id, method, args }, moved);
-      this.#asked.set(id, { resolve, reject });
-    });
+    return this.askWith(method, () => ({ args, moved }));
   }
 
   /** Tells the other end, without an answer; `moved` buffers are gone here. */
   tell(method: string, args: unknown[], moved: Transferable[] = []): void {
     if (this.#ended !== null) throw this.#ended;
-    this.#post({ kind: 'tell', method, args }, moved);
+    this.#send(() => this.#post({ kind: 'tell', method, args }, moved));
+  }
+
+  /** Asks with arguments that may take a while to make; whatever is asked and told after it waits, so that the order is kept. */
+  askWith(method: string, make: () => Made | Promise<Made>): Promise<any> {
+    if (this.#ended !== null) return Promise.reject(this.#ended);
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#asked.set(id, { resolve, reject });
+      const post = ({ args, moved }: Made) => this.#post({ kind: 'ask', id, method, args }, moved);
+      const refuse = (cause: unknown) => this.#settle(id)?.reject(cause);
+      this.#send(() => {
+        try {
+          const made = make();
+          return made instanceof Promise ? made.then(post).catch(refuse) : post(made);
+        } catch (cause) {
+          refuse(cause);
+        }
+      });
+    });
   }
 
   /** The other end is gone: whoever waits for it gets the error, and so does whoever asks or tells from now on. */
@@ -64,6 +87,25 @@ export class Port {
     const waiting = [...this.#asked.values()];
     this.#asked.clear();
     for (const { reject } of waiting) reject(this.#ended);
+  }
+
+  #send(work: () => void | Promise<void>): void {
+    if (this.#outbox !== null) {
+      this.#outbox.push(work);
+      return;
+    }
+    const making = work();
+    if (making instanceof Promise) {
+      this.#outbox = [];
+      void making.then(() => this.#sendWaiting());
+    }
+  }
+
+  #sendWaiting(): void {
+    const waiting = this.#outbox ?? [];
+    this.#outbox = null;
+    // One of them may make its arguments in turn: then the rest waits again, behind it.
+    for (const work of waiting) this.#send(work);
   }
 
   #post(message: Message, moved: Transferable[]): void {

@@ -6,12 +6,20 @@ import { toJSON } from './json.js';
 
 /** One row. */
 export class QueryResultItem<T = any> {
-  readonly #bytes: Uint8Array;
+  readonly #rows: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
   #value: T | undefined;
 
-  /** @internal */
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+  /**
+   * A view of its own for each of 100,000 rows would cost more than everything else in the page.
+   *
+   * @internal
+   */
+  constructor(rows: Uint8Array, start: number, end: number) {
+    this.#rows = rows;
+    this.#start = start;
+    this.#end = end;
   }
 
   /** The row as an object; decoded at the first use and kept. */
@@ -27,7 +35,7 @@ export class QueryResultItem<T = any> {
 
   /** Decodes the row now. */
   materialize(): void {
-    this.#value ??= CBOR.decode(this.#bytes) as T;
+    this.#value ??= CBOR.decode(this.raw) as T;
   }
 
   /** Forgets the decoded row; `value` decodes it again. */
@@ -37,12 +45,12 @@ export class QueryResultItem<T = any> {
 
   /** Returns the binary form. */
   cborData(): Uint8Array {
-    return this.#bytes.slice();
+    return this.raw.slice();
   }
 
   /** Returns the row as JSON: 64-bit integers as digits, binary as base64. */
   jsonString(): string {
-    return toJSON(this.#value ?? CBOR.decode(this.#bytes));
+    return toJSON(this.#value ?? CBOR.decode(this.raw));
   }
 
   /**
@@ -51,7 +59,7 @@ export class QueryResultItem<T = any> {
    * @internal
    */
   get raw(): Uint8Array {
-    return this.#bytes;
+    return this.#rows.subarray(this.#start, this.#end);
   }
 }
 
@@ -65,7 +73,7 @@ export class QueryResult<T = any> {
 
   /** @internal */
   constructor(rows: RawRows) {
-    this.items = Array.from(rows.ends, (end, i) => new QueryResultItem<T>(rows.bytes.subarray(i === 0 ? 0 : rows.ends[i - 1], end)));
+    this.items = Array.from(rows.ends, (end, i) => new QueryResultItem<T>(rows.bytes, i === 0 ? 0 : rows.ends[i - 1]!, end));
     this.commitID = rows.commit ?? null;
     this.#mutated = rows.mutated;
   }

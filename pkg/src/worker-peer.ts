@@ -11,6 +11,8 @@ import type { Listener } from './engine.js';
 import { DittoError } from './error.js';
 import { compiled, startWorker } from './init.js';
 import { Port } from './port.js';
+import { Slices } from './slices.js';
+import type { DQLQueryArguments } from './store.js';
 import { WorkerHost } from './worker-host.js';
 
 type Rows = (rows: RawRows) => void;
@@ -90,6 +92,14 @@ export class WorkerPeer implements Peer {
 
   execute(transaction: number | null | undefined, text: string, args: Uint8Array, durability?: string | null): Promise<RawRows> {
     return this.#port.ask('execute', [transaction, text, args, durability]);
+  }
+
+  executeSliced(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows> {
+    return this.#port.askWith('executeSliced', () => {
+      const slices = new Slices(args);
+      const made = () => ({ args: [transaction, text, slices.pieces, durability], moved: slices.pieces.map((piece) => piece.buffer as ArrayBuffer) });
+      return slices.step() ? made() : slices.finish().then(made);
+    });
   }
 
   begin(readOnly: boolean): Promise<number> {

@@ -23,6 +23,8 @@ function serve(method: string, args: readonly any[]): unknown {
   switch (method) {
     case 'open':
       return open(args[0], args[1], args[2]);
+    case 'executeSliced':
+      return peer.execute(args[0], args[1], joined(args[2]), args[3]);
     case 'observe':
       return register(args[0], () => peer.observe(args[1], args[2], (rows: RawRows) => port.tell('rows', [args[0], rows], buffersOf(rows))));
     case 'subscribe':
@@ -53,6 +55,16 @@ async function open(module: WebAssembly.Module, options: OpenOptions, state: Pag
   }
   await initialise({ module_or_path: module });
   peer = await Peer.open(options, tellEvent);
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** Only the handler of credentials is asked whether it took care of it. */

@@ -52,6 +52,40 @@ scenario('worker tabs log in, sync with a Big Peer, and the next one takes over 
   await second.eventually(ids, {}, [{ _id: '1' }, { _id: '2' }, { _id: '3' }]);
 });
 
+scenario('a worker without IndexedDB means a memory store that says so', async (stage) => {
+  const site = await stage.site();
+  const context = await stage.context();
+  const blocked = "Object.defineProperty(self, 'indexedDB', { get() { throw new DOMException('Storage is blocked in this test.', 'SecurityError'); } });\n";
+  await context.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: blocked + (await response.text()) });
+  });
+  const peer = await stage.peer(context, site, { worker, start: false });
+  const { mode, reason } = await peer.page.evaluate(() => ({ mode: window.ditto.storage.mode, reason: window.ditto.storage.reason }));
+  assert.equal(mode, 'memory');
+  assert.ok(reason, 'with a reason');
+  await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
+  assert.equal(await peer.count(), 1);
+});
+
+scenario('a statement with very many documents is sent in slices, and later statements stay behind it', async (stage) => {
+  const site = await stage.site();
+  const peer = await stage.peer(await stage.context(), site, { worker, start: false });
+  const answer = await peer.page.evaluate(async () => {
+    const { store } = window.ditto;
+    const given = Array.from({ length: 20_000 }, (_, number) => ({ _id: number, text: `text ${number}`.repeat(20), nested: { list: [number, null, 1.5] } }));
+    const [inserted, updated, refused] = await Promise.all([
+      store.execute('INSERT INTO a DOCUMENTS (:given)', { given, nothing: undefined }),
+      store.execute('UPDATE a SET late = true WHERE _id >= 19999'),
+      store.execute('INSERT INTO a DOCUMENTS (:given)', { given: [...Array(40).fill({ _id: 1 }), { _id: 2, bad: NaN }] }).catch((error) => error.code),
+    ]);
+    const last = await store.execute('SELECT * FROM a WHERE _id = 19999');
+    const [{ value }] = last.items;
+    return { inserted: inserted.mutatedDocumentIDsV2().length, updated: updated.mutatedDocumentIDsV2(), refused, late: value.late, nested: value.nested, text: value.text.length };
+  });
+  assert.deepEqual(answer, { inserted: 20_000, updated: [19_999], refused: 'query/arguments-invalid', late: true, nested: { list: [19_999, null, 1.5] }, text: 200 });
+});
+
 scenario('a wrong token is a typed error in worker mode too', async (stage) => {
   const bigPeer = await stage.bigPeer();
   const site = await stage.site();
