@@ -19,6 +19,8 @@ export interface InitOptions {
   webAssemblyModule?: WebAssemblyModule;
   /** Where the script of `worker: true` is; by default `worker.js` beside this script. It has to be of the page's own origin. */
   workerAddress?: URL | string;
+  /** Whether the page runs an engine itself, so that it is made ready now: yes unless said otherwise. Say no when all databases are in workers. */
+  inPage?: boolean;
 }
 
 let loading: Promise<WebAssembly.Module> | null = null;
@@ -29,6 +31,7 @@ let worker: URL | string | null = null;
 export async function init(options: InitOptions = {}): Promise<void> {
   worker ??= options.workerAddress ?? null;
   await compiled(options.webAssemblyModule ?? null);
+  if (options.inPage !== false) await start();
 }
 
 /**

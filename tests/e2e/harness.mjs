@@ -351,7 +351,7 @@ class Peer {
     await this.page.waitForFunction(() => window.shoal !== undefined);
     await this.page.evaluate(async (options) => {
       const { init, Ditto, DittoConfig, Authenticator } = window.shoal;
-      await init({ webAssemblyModule: window.wasmAddress });
+      await init({ webAssemblyModule: window.wasmAddress, inPage: !options.worker });
       const connect = options.url ? { mode: 'server', url: options.url } : { mode: 'smallPeersOnly' };
       const ditto = await Ditto.open(new DittoConfig(options.database, connect, options.directory), { worker: options.worker });
       window.logins = [];

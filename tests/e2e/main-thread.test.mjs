@@ -21,6 +21,10 @@ scenario(`the main thread is never blocked for ${taskLimitMs} ms while ${documen
   await phase('written in batches', writer, () => writer.page.evaluate(write, { documents, batch }));
   await eventually('the observer has seen the last', () => newest(writer), documents - 1);
 
+  await phase('read whole, no row decoded', writer, async () => {
+    assert.equal(await writer.page.evaluate(async () => (await window.ditto.store.execute('SELECT * FROM movies')).items.length), documents);
+  });
+
   await phase('sent to the Big Peer', writer, async () => {
     await writer.start();
     await writer.inSync(300_000);
@@ -40,7 +44,7 @@ scenario(`the main thread is never blocked for ${taskLimitMs} ms while ${documen
   await phase('opened', reader, async () => {
     await reader.open({ start: false });
     await watch(reader);
-    await eventually('the observer has answered', () => newest(reader), documents - 1);
+    await eventually('the observer has answered', () => newest(reader), documents - 1, 300_000);
   });
 }, 600_000);
 

@@ -108,7 +108,7 @@ scenario('an engine in a worker and one in a page link over WebRTC, and large do
   await clockTick();
   await second.rows("UPDATE movies SET text = 'short' WHERE _id = '1'");
   await first.eventually("SELECT text FROM movies WHERE _id = '1'", {}, [{ text: 'short' }]);
-  await second.page.close();
+  await second.page.evaluate(() => window.ditto.close());
   await eventually('the link is gone', async () => (await first.status()).links.length, 0);
 });
 
