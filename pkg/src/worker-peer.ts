@@ -37,6 +37,7 @@ export class WorkerPeer implements Peer {
       if (this.#state === 'starting') this.#end(notStarted('the browser did not load or run its script'));
       else this.#lost(event.message);
     });
+    this.#worker.addEventListener('messageerror', () => this.#lost('one of its messages could not be read'));
   }
 
   /** Starts a worker and opens a store in it. The module is compiled once for all workers of a page. */

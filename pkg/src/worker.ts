@@ -114,6 +114,7 @@ function end(cause: unknown): void {
 }
 
 scope.addEventListener('error', (event) => end((event as ErrorEvent).error ?? (event as ErrorEvent).message));
+scope.addEventListener('messageerror', () => end('a message of the page could not be read'));
 scope.addEventListener('unhandledrejection', (event) => {
   const { reason } = event as PromiseRejectionEvent;
   if (reason instanceof WebAssembly.RuntimeError) end(reason);

@@ -68,6 +68,28 @@ scenario('a worker without IndexedDB means a memory store that says so', async (
   assert.equal(await peer.count(), 1);
 });
 
+scenario('a worker learns from its page when it is hidden or shown, and asks it to keep the data', async (stage) => {
+  const site = await stage.site();
+  const peer = await stage.peer(await stage.context(), site, { worker, start: false });
+  const [thread] = peer.page.workers();
+  const heard = thread.evaluate(() => new Promise((resolve) => {
+    const told = [];
+    const hear = (event) => told.push(`${event.type} ${document.hidden}`) === 3 && resolve(told);
+    document.addEventListener('visibilitychange', hear);
+    for (const type of ['pagehide', 'pageshow']) self.addEventListener(type, hear);
+  }));
+  await thread.evaluate(() => undefined);
+  await peer.page.evaluate(() => {
+    Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+    window.dispatchEvent(new PageTransitionEvent('pagehide'));
+    delete document.hidden;
+    window.dispatchEvent(new PageTransitionEvent('pageshow'));
+  });
+  assert.deepEqual(await heard, ['visibilitychange true', 'pagehide true', 'pageshow false']);
+  assert.equal(await thread.evaluate(() => navigator.storage.persist()), await peer.page.evaluate(() => navigator.storage.persist()));
+});
+
 scenario('a statement with very many documents is sent in slices, and later statements stay behind it', async (stage) => {
   const site = await stage.site();
   const peer = await stage.peer(await stage.context(), site, { worker, start: false });
