@@ -134,6 +134,47 @@ scenario('an engine in a worker and one in a page link over WebRTC, and large do
   await eventually('the link is gone', async () => (await first.status()).links.length, 0);
 });
 
+scenario('a data channel of a worker counts what waits, tells when it is low, and loses nothing', async (stage) => {
+  const site = await stage.site();
+  const peer = await stage.peer(await stage.context(), site, { worker, start: false });
+  const [thread] = peer.page.workers();
+  const { most, low, received, after } = await thread.evaluate(async () => {
+    const ends = [1, 2].map(() => {
+      const connection = new RTCPeerConnection({ iceServers: [] });
+      const channel = connection.createDataChannel('test', { negotiated: true, id: 0 });
+      channel.bufferedAmountLowThreshold = 256 * 1024;
+      return { connection, channel, open: new Promise((resolve) => channel.addEventListener('open', resolve)) };
+    });
+    const [from, to] = ends;
+    const known = [];
+    for (const [own, other] of [[from, to], [to, from]]) {
+      own.connection.addEventListener('icecandidate', ({ candidate }) => candidate && known.push(() => other.connection.addIceCandidate(candidate)));
+    }
+    const offer = await from.connection.createOffer();
+    await from.connection.setLocalDescription({ type: 'offer', sdp: offer.sdp });
+    await to.connection.setRemoteDescription({ type: 'offer', sdp: offer.sdp });
+    const answer = await to.connection.createAnswer();
+    await to.connection.setLocalDescription({ type: 'answer', sdp: answer.sdp });
+    await from.connection.setRemoteDescription({ type: 'answer', sdp: answer.sdp });
+    const add = setInterval(() => known.splice(0).forEach((candidate) => candidate()), 10);
+    await Promise.all(ends.map(({ open }) => open));
+    clearInterval(add);
+    let received = 0;
+    const all = new Promise((resolve) => to.channel.addEventListener('message', ({ data }) => (received += data.byteLength) === 4 << 20 && resolve()));
+    const low = new Promise((resolve) => from.channel.addEventListener('bufferedamountlow', () => resolve(from.channel.bufferedAmount)));
+    for (let sent = 0; sent < 4 << 20; sent += 64 << 10) from.channel.send(new Uint8Array(64 << 10));
+    const most = from.channel.bufferedAmount;
+    const answers = { most, low: await low };
+    await all;
+    const closed = new Promise((resolve) => to.channel.addEventListener('close', resolve));
+    from.channel.close();
+    await closed;
+    return { ...answers, received, after: to.channel.readyState };
+  });
+  assert.deepEqual({ most, received, after }, { most: 4 << 20, received: 4 << 20, after: 'closed' });
+  assert.ok(low <= 256 * 1024, `${low} bytes`);
+});
+
 scenario('a killed renderer keeps every write that a worker acknowledged', async (stage) => {
   const site = await stage.site();
   const context = await stage.context();
