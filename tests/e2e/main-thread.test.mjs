@@ -41,10 +41,10 @@ scenario(`the main thread is never blocked for ${taskLimitMs} ms while ${documen
   assert.equal(await reader.count(), documents);
 
   await reader.page.reload();
-  await phase('opened', reader, async () => {
+  await phase('opened, one document read', reader, async () => {
     await reader.open({ start: false });
-    await watch(reader);
-    await eventually('the observer has answered', () => newest(reader), documents - 1, 300_000);
+    const [{ number }] = await reader.rows('SELECT number FROM movies WHERE _id = :id', { id: idOf(documents - 1) });
+    assert.equal(number, documents - 1);
   });
 }, 600_000);
 
@@ -69,6 +69,8 @@ function watch(peer) {
     });
   });
 }
+
+const idOf = (number) => `movie-${String(number).padStart(7, '0')}`;
 
 const newest = (peer) => peer.page.evaluate(() => window.newest);
 

@@ -19,6 +19,30 @@ scenario('with worker: true the engine runs in a worker, and the API answers as 
   assert.equal(answers[1].mode, 'indexeddb');
 });
 
+scenario('openSync in a worker queues what is asked, and close waits for what was written', async (stage) => {
+  const site = await stage.site();
+  const peer = await stage.peer(await stage.context(), site, { worker, start: false, directory: 'other' });
+  const answers = await peer.page.evaluate(async () => {
+    const { Ditto, DittoConfig } = window.shoal;
+    const config = new DittoConfig('e2e', { mode: 'smallPeersOnly' }, 'replica');
+    const ditto = Ditto.openSync(config, { worker: true });
+    const seen = new Promise((resolve) => ditto.store.registerObserver('SELECT _id FROM a', ({ items }) => items.length === 1 && resolve(items[0].value)));
+    const insert = ditto.store.execute("INSERT INTO a DOCUMENTS ({'_id': '1'})");
+    const observed = await seen;
+    await insert;
+    const last = ditto.store.execute("INSERT INTO a DOCUMENTS ({'_id': '2'})");
+    const closed = ditto.close();
+    const again = await Ditto.open(config, { worker: true });
+    const answers = [observed, (await last).mutatedDocumentIDsV2(), (await again.store.execute('SELECT _id FROM a ORDER BY _id')).items.map((item) => item.value)];
+    await closed;
+    await again.close();
+    await Ditto.openSync(config, { worker: true }).close();
+    return answers;
+  });
+  assert.deepEqual(answers, [{ _id: '1' }, ['2'], [{ _id: '1' }, { _id: '2' }]]);
+  await eventually('their workers have ended', () => peer.page.workers().length, 1);
+});
+
 scenario('what is wrong with a live query is thrown in the page and told by a worker, and the database goes on', async (stage) => {
   const site = await stage.site();
   const peer = await stage.peer(await stage.context(), site, { worker, start: false });
