@@ -19,7 +19,7 @@ export interface InitOptions {
   webAssemblyModule?: WebAssemblyModule;
   /** Where the script of `worker: true` is; by default `worker.js` beside this script. It has to be of the page's own origin. */
   workerAddress?: URL | string;
-  /** Whether the page runs an engine itself, so that it is made ready now: yes unless said otherwise. Say no when all databases are in workers. */
+  /** Whether the page runs an engine itself, so that it is made ready now: yes unless said otherwise. */
   inPage?: boolean;
 }
 

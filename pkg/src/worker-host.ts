@@ -34,7 +34,9 @@ export class WorkerHost {
   /** Listens to the page, and returns how it is now. */
   start(): PageState {
     const listen = (target: EventTarget | undefined, on: string, types: readonly string[]) => {
-      const heard = (event: Event) => this.#port.tell('page', [on, event.type, isHidden(), (event as PageTransitionEvent).persisted === true]);
+      const heard = (event: Event) => {
+        this.#port.tell('page', [on, event.type, isHidden(), (event as PageTransitionEvent).persisted === true]);
+      };
       for (const type of types) target?.addEventListener(type, heard, { signal: this.#listening.signal });
     };
     listen(globalThis.document, 'document', DOCUMENT_EVENTS);
@@ -75,8 +77,12 @@ export class WorkerHost {
     try {
       const connection = new RTCPeerConnection(configuration);
       this.#connections.set(id, connection);
-      connection.addEventListener('icecandidate', ({ candidate }) => this.#tell(id, 'icecandidate', { candidate: candidate?.toJSON() ?? null }));
-      connection.addEventListener('connectionstatechange', () => this.#tell(id, 'connectionstatechange', { state: connection.connectionState }));
+      connection.addEventListener('icecandidate', ({ candidate }) => {
+        this.#tell(id, 'icecandidate', { candidate: candidate?.toJSON() ?? null });
+      });
+      connection.addEventListener('connectionstatechange', () => {
+        this.#tell(id, 'connectionstatechange', { state: connection.connectionState });
+      });
       const channel = connection.createDataChannel(label, init);
       this.#channels.set(id, channel);
       channel.binaryType = 'arraybuffer';

@@ -74,7 +74,8 @@ export class WorkerPeer implements Peer {
 
   #lost(reason: string): void {
     if (this.#state === 'gone') return;
-    const error = new DittoError('internal', `The engine in the worker broke down: ${reason}. What was acknowledged is saved; open the database again.`);
+    const advice = 'What was acknowledged is saved; open the database again.';
+    const error = new DittoError('internal', `The engine in the worker broke down: ${reason}. ${advice}`);
     this.#end(error);
     this.#listener.lost(error);
   }
@@ -98,7 +99,8 @@ export class WorkerPeer implements Peer {
   executeSliced(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows> {
     return this.#port.askWith('executeSliced', () => {
       const slices = new Slices(args);
-      const made = () => ({ args: [transaction, text, slices.pieces, durability], moved: slices.pieces.map((piece) => piece.buffer as ArrayBuffer) });
+      const moved = () => slices.pieces.map((piece) => piece.buffer as ArrayBuffer);
+      const made = () => ({ args: [transaction, text, slices.pieces, durability], moved: moved() });
       return slices.step() ? made() : slices.finish().then(made);
     });
   }

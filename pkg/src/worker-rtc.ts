@@ -47,6 +47,7 @@ class StandInConnection extends EventTarget {
     const { negotiated, id } = init;
     // The threshold is set right after this call returns.
     queueMicrotask(() => {
+      if (!connections.has(this.#id)) return;
       const low = this.#channel?.bufferedAmountLowThreshold ?? 0;
       port.tell('rtcConnect', [this.#id, plain(this.#configuration), label, { negotiated, id, low }]);
     });

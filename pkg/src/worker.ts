@@ -26,7 +26,7 @@ function serve(method: string, args: readonly any[]): unknown {
     case 'executeSliced':
       return peer.execute(args[0], args[1], joined(args[2]), args[3]);
     case 'observe':
-      return register(args[0], () => peer.observe(args[1], args[2], (rows: RawRows) => port.tell('rows', [args[0], rows], buffersOf(rows))));
+      return register(args[0], () => peer.observe(args[1], args[2], (rows: RawRows) => tellRows(args[0], rows)));
     case 'subscribe':
       return register(args[0], () => peer.subscribe(args[1], args[2]));
     case 'observerReady':
@@ -65,6 +65,10 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
     at += piece.length;
   }
   return bytes;
+}
+
+function tellRows(number: number, rows: RawRows): void {
+  port.tell('rows', [number, rows], buffersOf(rows));
 }
 
 /** Only the handler of credentials is asked whether it took care of it. */
