@@ -4,10 +4,17 @@
  * Rows and arguments cross as CBOR bytes, small objects as plain objects. Failures cross as `{code, message}`.
  */
 
-import { Peer } from '../dist/wasm/shoal.js';
+import { Peer as ModulePeer } from '../dist/wasm/shoal.js';
 import type { ErrorCode } from './error.js';
+import type { DQLQueryArguments } from './store.js';
 
-export { Peer };
+export { ModulePeer };
+
+/** An open store with its engine: the module's own class, or its likeness in front of a worker. */
+export interface Peer extends Omit<ModulePeer, 'free' | typeof Symbol.dispose> {
+  /** Like `execute`; the arguments are encoded in slices. Only in front of a worker, since the engine in the page would block it anyway. */
+  executeSliced?(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows>;
+}
 
 /** Rows in one buffer: row `i` ends at `ends[i]` and starts where the one before ends. */
 export interface RawRows {
@@ -87,6 +94,9 @@ export interface StorageUsage {
   /** What the browser would allow this origin; `null` where it does not tell. */
   readonly originQuota: number | null;
 }
+
+/** Is told what happens; answers whether it took care of it. */
+export type EventSink = <K extends keyof EngineEvents>(kind: K, value: EngineEvents[K]) => boolean;
 
 /** What a peer tells without being asked. */
 export interface EngineEvents {

@@ -73,7 +73,7 @@ export class Ditto {
       ...(connect.mode === 'server' ? { bigPeerUrl: endpoint(connect.url, databaseID) } : {}),
       deviceName: this.#deviceName,
       version: VERSION,
-    });
+    }, options.worker === true ? 'worker' : 'page');
     this.#core.on('failed', ({ code, message }) => Logger.error(`${code}: ${message}`));
     this.#core.on('storage', ({ mode, reason }) => {
       if (mode === 'memory' && reason !== null && typeof document !== 'undefined') {

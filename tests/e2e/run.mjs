@@ -1,5 +1,6 @@
 // Runs the end-to-end tests, one file after the other: `node run.mjs [WORD…]` runs the files whose names hold a word.
 // Environment: SHOAL_BIG_PEER_BIN, SHOAL_CHROMIUM, SHOAL_WWW_DIST, each with a default that fits a built work tree.
+// SHOAL_ENGINE=worker runs the scenarios with their engines in workers.
 
 import { access, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';

@@ -214,7 +214,8 @@ impl Driver {
                 return;
             }
             match driver.events.call2(&JsValue::UNDEFINED, &kind.into(), &value) {
-                Ok(handled) => then(handled.is_truthy()),
+                // Where the application is in another realm its answer is a promise.
+                Ok(handled) => then(js::settled(&handled).await.is_ok_and(|handled| handled.is_truthy())),
                 Err(exception) => js::warn(&format!("[shoal] an event handler threw: {}", js::describe(&exception))),
             }
         });
