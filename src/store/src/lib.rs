@@ -6,7 +6,7 @@
 //! its twin; `conformance` holds the suites that every implementation of `Store` and `Device` has to pass.
 //!
 //! Invariants, as absences: no CRDT and no wire (values are opaque bytes); no clock (time is an argument); no loose string
-//! keys (`Key` has constructors); no method that both reads the device and writes it; no `async` but for `Device`; no method
+//! keys (`Key` has constructors); no cipher (`envelope` knows only where a ciphertext lies); no method that both reads the device and writes it; no `async` but for `Device`; no method
 //! that changes what readers see before the log has it.
 //!
 //! Sources: O'Neil et al. 1996 (log-structured merge tree), LevelDB's table format for the prefix-compressed block with
@@ -14,6 +14,7 @@
 
 pub mod conformance;
 mod device;
+pub mod envelope;
 mod faulty_device;
 mod filter;
 mod hosted;
