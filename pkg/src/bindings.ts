@@ -5,6 +5,7 @@
  */
 
 import { Peer } from '../dist/wasm/shoal.js';
+import type { RawSecret } from './encryption.js';
 import type { ErrorCode } from './error.js';
 
 export { Peer };
@@ -28,6 +29,8 @@ export interface OpenOptions {
   bigPeerUrl?: string;
   deviceName: string;
   version: string;
+  /** What the store is locked with. */
+  encryption?: RawSecret;
 }
 
 /** One peer of the presence graph. */

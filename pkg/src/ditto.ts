@@ -4,6 +4,7 @@ import { Authenticator } from './auth.js';
 import { CBOR } from './cbor.js';
 import { checkConfig, directoryOf, DittoConfig, endpoint } from './config.js';
 import { Core } from './core.js';
+import { rawSecret } from './encryption.js';
 import { Logger } from './logger.js';
 import { Observer } from './observer.js';
 import { checkOptions, type DittoOptions } from './options.js';
@@ -73,6 +74,7 @@ export class Ditto {
       ...(connect.mode === 'server' ? { bigPeerUrl: endpoint(connect.url, databaseID) } : {}),
       deviceName: this.#deviceName,
       version: VERSION,
+      ...(options.encryption === undefined ? {} : { encryption: rawSecret(options.encryption) }),
     });
     this.#core.on('failed', ({ code, message }) => Logger.error(`${code}: ${message}`));
     this.#core.on('storage', ({ mode, reason }) => {

@@ -30,6 +30,7 @@ export {
   Presence,
   type PresenceGraph,
 } from './presence.js';
+export type { EncryptionSecret } from './encryption.js';
 export type { DittoOptions, Durability } from './options.js';
 export { QueryResult, QueryResultItem } from './query-result.js';
 export { SmallPeerInfo } from './small-peer-info.js';

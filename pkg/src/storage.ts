@@ -2,6 +2,7 @@
 
 import type { StorageUsage } from './bindings.js';
 import type { Core } from './core.js';
+import { type EncryptionSecret, rawSecret } from './encryption.js';
 import { Observer } from './observer.js';
 
 /** Where the data is. */
@@ -46,5 +47,16 @@ export class Storage {
   /** Returns how much space is used, in bytes. */
   usage(): Promise<StorageUsage> {
     return this.#core.run((peer) => peer.usage() as Promise<StorageUsage>);
+  }
+
+  /**
+   * Locks an encrypted store with another secret; from then on the current one is refused. The data is not written again.
+   *
+   * Tabs that have the store open go on; at their next opening they need the new secret. Errors: `encryption/wrong-key` when
+   * `current` is not the secret of now, `encryption/extraneous-passphrase-given` for a store that is not encrypted.
+   */
+  async changeEncryptionKey(current: EncryptionSecret, next: EncryptionSecret): Promise<void> {
+    const [from, to] = [rawSecret(current), rawSecret(next)];
+    await this.#core.run((peer) => peer.changeEncryptionKey(from, to) as Promise<void>);
   }
 }

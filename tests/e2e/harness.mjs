@@ -338,10 +338,10 @@ const kinds = {
 
 /** A replica in a page: `window.ditto`. */
 class Peer {
-  /** `bigPeer`: absent for peers only; `start`: whether sync is switched on; `subscriptions`: collections. */
-  constructor(page, { bigPeer, directory = 'replica', subscriptions = ['movies'], start = true, token: given = token } = {}) {
+  /** `bigPeer`: absent for peers only; `start`: whether sync is switched on; `subscriptions`: collections; `encryption`: a secret. */
+  constructor(page, { bigPeer, directory = 'replica', subscriptions = ['movies'], start = true, token: given = token, encryption } = {}) {
     this.page = page;
-    this.options = { database, url: bigPeer?.url, token: given, directory, subscriptions, start };
+    this.options = { database, url: bigPeer?.url, token: given, directory, subscriptions, start, encryption };
   }
 
   async open(change = {}) {
@@ -351,7 +351,8 @@ class Peer {
       const { init, Ditto, DittoConfig, Authenticator } = window.shoal;
       await init({ webAssemblyModule: window.wasmAddress });
       const connect = options.url ? { mode: 'server', url: options.url } : { mode: 'smallPeersOnly' };
-      const ditto = await Ditto.open(new DittoConfig(options.database, connect, options.directory));
+      const { encryption } = options;
+      const ditto = await Ditto.open(new DittoConfig(options.database, connect, options.directory), { encryption });
       window.logins = [];
       if (options.url) {
         await ditto.auth.setExpirationHandler(async (expiring) => {

@@ -2,7 +2,8 @@
 //!
 //! In go calls of the TypeScript facade (`exports`), events of sockets, data channels, timers and other tabs; out come
 //! promises, callbacks, IndexedDB transactions and messages. `driver` stands in the middle: it feeds the engine and carries out
-//! its outputs. `device` is the storage; `links`, `socket` and `rtc` carry frames; `tabs` makes many tabs one peer;
+//! its outputs. `device` is the storage, `sealed` the
+//! same behind a cipher; `links`, `socket` and `rtc` carry frames; `tabs` makes many tabs one peer;
 //! `discovery` finds peers of the same origin.
 //!
 //! Invariants, as absences: no rule of the protocol and none of the language; no decision that the simulator could not have
@@ -11,6 +12,7 @@
 //! Sources: the WHATWG standards of web sockets, channels and locks; W3C IndexedDB 3.0 and WebRTC 1.0; `docs/storage.md`.
 
 mod channel;
+mod cipher;
 mod clock;
 mod device;
 mod discovery;
@@ -24,10 +26,13 @@ mod lock;
 mod log;
 mod open;
 mod rtc;
+mod sealed;
 mod socket;
 mod storage;
 mod tabs;
 mod view;
 
+pub use cipher::Secret;
 pub use device::IndexedDb;
 pub use exports::Peer;
+pub use sealed::Sealed;
