@@ -7,6 +7,7 @@
 import { Peer } from '../dist/wasm/shoal.js';
 import type { RawSecret } from './encryption.js';
 import type { ErrorCode } from './error.js';
+import type { Folder } from './node-folder.js';
 
 export { Peer };
 
@@ -31,6 +32,9 @@ export interface OpenOptions {
   version: string;
   /** What the store is locked with. */
   encryption?: RawSecret;
+  /** Where a host with files keeps the store; the folder itself is opened by `Core`. */
+  path?: string;
+  folder?: Folder;
 }
 
 /** One peer of the presence graph. */
@@ -79,6 +83,9 @@ export interface SyncLink {
   readonly acknowledged: bigint;
 }
 
+/** What keeps the data: IndexedDB; memory, lost with the page or process; files, under Node. */
+export type StorageMode = 'indexeddb' | 'memory' | 'files';
+
 /** How much space the store uses, in bytes. */
 export interface StorageUsage {
   /** The commit log. */
@@ -100,5 +107,5 @@ export interface EngineEvents {
   presence: RawPresence;
   status: SyncStatus;
   /** Where the data is kept. */
-  storage: { mode: 'indexeddb' | 'memory'; persistent: boolean; reason: string | null };
+  storage: { mode: StorageMode; persistent: boolean; reason: string | null };
 }

@@ -9,6 +9,7 @@ import { type EngineEvents, type OpenOptions, Peer } from './bindings.js';
 import { DittoError, toDittoError } from './error.js';
 import { init } from './init.js';
 import { Logger } from './logger.js';
+import { inFolder } from './node-folder.js';
 
 type Listener<K extends keyof EngineEvents> = (value: EngineEvents[K]) => boolean | void;
 
@@ -46,7 +47,11 @@ export class Core {
   async #open(options: OpenOptions): Promise<Peer> {
     try {
       await init();
-      const peer = await Peer.open(options, (kind: keyof EngineEvents, value: never) => this.#emit(kind, value));
+      const events = (kind: keyof EngineEvents, value: never) => this.#emit(kind, value);
+      const { path } = options;
+      const peer = await (path === undefined
+        ? Peer.open(options, events)
+        : inFolder(path, (folder) => Peer.open({ ...options, folder }, events)));
       if (this.#state.name === 'opening') {
         for (const job of this.#state.waiting) job.run(peer);
         this.#state = { name: 'open', peer };

@@ -3,10 +3,10 @@
 import { DittoError } from './error.js';
 
 /**
- * A passphrase, or a key that the application keeps.
+ * A passphrase, or a key of 32 random bytes that the application keeps.
  *
- * A key is made of a passphrase slowly on purpose (PBKDF2, at every opening a few tenths of a second), so that guessing is slow
- * too. A key must be random and of 32 bytes; nothing is derived from it.
+ * A passphrase is made into a key by 600,000 rounds of PBKDF2, at every opening: slow, so that guessing is slow too. Who loses the
+ * secret loses the store.
  */
 export type EncryptionSecret = { passphrase: string } | { key: Uint8Array };
 
@@ -17,7 +17,7 @@ const KEY_BYTES = 32;
 
 /** Returns the secret in bytes, or throws when it could not lock anything. @internal */
 export function rawSecret(secret: EncryptionSecret): RawSecret {
-  const { passphrase, key } = secret as { passphrase?: unknown; key?: unknown };
+  const { passphrase, key } = (secret ?? {}) as { passphrase?: unknown; key?: unknown };
   if (typeof passphrase === 'string' && passphrase !== '' && key === undefined) {
     // One passphrase has several spellings in Unicode, and keyboards differ in which they type.
     return { passphrase: new TextEncoder().encode(passphrase.normalize('NFC')) };

@@ -8,6 +8,7 @@
 
 import initialise from '../dist/wasm/shoal.js';
 import { DittoError } from './error.js';
+import { isNode, nodeModule } from './node.js';
 
 /** What the module can be loaded from. */
 export type WebAssemblyModule = RequestInfo | URL | Response | BufferSource | WebAssembly.Module | string | null;
@@ -47,9 +48,7 @@ async function load(given: WebAssemblyModule): Promise<void> {
 async function resolve(source: Exclude<WebAssemblyModule, null>): Promise<Exclude<WebAssemblyModule, null>> {
   const address = source instanceof URL ? source.href : source;
   if (typeof address !== 'string' || !address.startsWith('file:') || !isNode()) return source;
-  // Joined at run time: a literal, even one that a minifier folds back, makes bundlers for the browser look for it.
-  const name = ['node:fs', 'promises'].join('/');
-  const files = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as { readFile(file: URL): Promise<Uint8Array<ArrayBuffer>> };
+  const files = await nodeModule<{ readFile(file: URL): Promise<Uint8Array<ArrayBuffer>> }>('fs', 'promises');
   return files.readFile(new URL(address));
 }
 
@@ -60,9 +59,4 @@ function besidePrebundle(): string | null {
   const here = import.meta.url;
   const at = here.indexOf('/.vite/deps');
   return at < 0 ? null : `${here.slice(0, at)}/shoal/dist/shoal.wasm`;
-}
-
-function isNode(): boolean {
-  const host = globalThis as { process?: { versions?: { node?: string } } };
-  return typeof host.process?.versions?.node === 'string';
 }

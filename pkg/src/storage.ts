@@ -1,15 +1,15 @@
 /** Where the data is, and how much of it; an extension of the original. */
 
-import type { StorageUsage } from './bindings.js';
+import type { StorageMode, StorageUsage } from './bindings.js';
 import type { Core } from './core.js';
 import { type EncryptionSecret, rawSecret } from './encryption.js';
 import { Observer } from './observer.js';
 
 /** Where the data is. */
 export interface StorageState {
-  /** `memory`: lost with the page, because there is no IndexedDB or the browser refuses it. */
-  readonly mode: 'indexeddb' | 'memory';
-  /** Whether the browser promised not to evict the data; asked for at the first write. */
+  /** `memory`: lost with the page, because there is no IndexedDB or the browser refuses it; `files`: a directory, under Node. */
+  readonly mode: StorageMode;
+  /** Whether nobody evicts the data: files, or a browser's promise, which is asked for at the first write. */
   readonly persistent: boolean;
   /** Why the data is in memory only. */
   readonly reason: string | null;
@@ -19,17 +19,21 @@ export interface StorageState {
 export class Storage {
   readonly #core: Core;
 
+  readonly #path: string | undefined;
+
   /** @internal */
-  constructor(core: Core) {
+  constructor(core: Core, path: string | undefined) {
     this.#core = core;
+    this.#path = path;
   }
 
   /** Where the data is; before the database is open: where it will be if the browser allows. */
-  get mode(): 'indexeddb' | 'memory' {
-    return this.#core.latest('storage')?.mode ?? (typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb');
+  get mode(): StorageMode {
+    const expected = this.#path !== undefined ? 'files' : typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb';
+    return this.#core.latest('storage')?.mode ?? expected;
   }
 
-  /** Whether the browser promised not to evict the data. */
+  /** Whether nobody evicts the data. */
   get persistent(): boolean {
     return this.#core.latest('storage')?.persistent ?? false;
   }

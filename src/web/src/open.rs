@@ -10,10 +10,11 @@ use value::{ErrorCode, Failure, Object, ReplicaId, Seq};
 use crate::cipher::Secret;
 use crate::clock;
 use crate::driver::{Driver, Parts};
+use crate::folder::HostFolder;
 use crate::identity::{self, Identity};
 use crate::lock::{self, Lock, Patience};
 use crate::log::LogState;
-use crate::storage::{Place, Storage};
+use crate::storage::{Medium, Storage};
 use crate::tabs::Tabs;
 use crate::view::OpenOptions;
 
@@ -30,11 +31,13 @@ struct Seat {
 /// Opens a store and starts its engine.
 pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, Failure> {
     let secret = Secret::from_js(&options.encryption)?;
-    let place = Place::open(&options.directory).await.map_err(|error| error.failure())?;
+    let medium = Medium::open(&options.directory, HostFolder::from_js(&options.folder))
+        .await
+        .map_err(|error| error.failure())?;
     let name = format!("shoal:{}", options.directory);
-    let shared = place.is_shared();
+    let shared = medium.is_shared();
     let seat = sit_down(&name, shared).await?;
-    let Booted { storage, image, mut identity } = boot(place, &options.database, secret.as_ref()).await?;
+    let Booted { storage, image, mut identity } = boot(medium, &options.database, secret.as_ref()).await?;
     if shared && !lock::available() {
         // Without locks nothing says which tabs share the store: each writes under an id of its own.
         identity.replica = ReplicaId(clock::random_u64());
@@ -83,9 +86,9 @@ struct Booted {
 }
 
 /// Unlocks and reads the store and makes its identity, if it has none; of two tabs that open a fresh store one makes it.
-async fn boot(place: Place, database: &str, secret: Option<&Secret>) -> Result<Booted, Failure> {
-    let _alone = place.alone().await;
-    let (storage, image) = Storage::boot(place, secret).await?;
+async fn boot(medium: Medium, database: &str, secret: Option<&Secret>) -> Result<Booted, Failure> {
+    let _alone = medium.alone().await;
+    let (storage, image) = Storage::boot(medium, secret).await?;
     if let Some(identity) = Identity::find(&image, database)? {
         return Ok(Booted { storage, image, identity });
     }

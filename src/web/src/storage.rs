@@ -1,51 +1,58 @@
 //! Where a store lives, and whether it is encrypted there.
 //!
-//! A place is IndexedDB, or memory when the host has none or refuses it. Only "not allowed" leads to memory. A blocked
+//! A medium is IndexedDB, a folder where the host has given one, or memory when there is neither or the browser refuses. Only "not allowed" leads to memory. A blocked
 //! database, a newer format and damage are errors: an application that was given memory instead would show an empty store over
 //! data that is there. A store is encrypted from its first opening or never.
 
 use store::{
-    Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, MemoryDevice, Records, Usage, Written,
+    Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, FileDevice, MemoryDevice, Records,
+    Usage, Written,
 };
 use value::{ErrorCode, Failure, Millis, Seq};
 use wasm_bindgen::JsValue;
 
 use crate::cipher::{self, Secret};
 use crate::device::IndexedDb;
+use crate::folder::HostFolder;
 use crate::lock::{self, Lock, Patience};
 use crate::sealed::{self, Sealed};
 
 /// What keeps the records.
-pub enum Place {
+pub enum Medium {
+    /// Files of the host.
+    Files(FileDevice<HostFolder>, HostFolder),
     /// The browser, under this name.
     IndexedDb(IndexedDb, String),
     /// Nothing: lost with the page; says why.
     Memory(MemoryDevice, String),
 }
 
-impl Place {
-    /// Opens the store of that directory.
-    pub async fn open(directory: &str) -> Result<Place, DeviceError> {
+impl Medium {
+    /// Opens the store of that directory; in the host's folder, if it has given one.
+    pub async fn open(directory: &str, folder: Option<HostFolder>) -> Result<Medium, DeviceError> {
+        if let Some(folder) = folder {
+            return Ok(Medium::Files(FileDevice::open(folder.clone())?, folder));
+        }
         let name = format!("shoal:{directory}");
         match IndexedDb::open(&name).await {
-            Ok(device) => Ok(Place::IndexedDb(device, name)),
-            Err(DeviceError::PermissionDenied(reason)) => Ok(Place::Memory(MemoryDevice::new(), reason)),
+            Ok(device) => Ok(Medium::IndexedDb(device, name)),
+            Err(DeviceError::PermissionDenied(reason)) => Ok(Medium::Memory(MemoryDevice::new(), reason)),
             Err(error) => Err(error),
         }
     }
 
     /// Says whether other tabs may have it open too.
     pub fn is_shared(&self) -> bool {
-        matches!(self, Place::IndexedDb(..))
+        matches!(self, Medium::IndexedDb(..))
     }
 
     /// Waits until no other tab opens the store or changes its key; `None` where nobody else can, or the host has no locks.
     pub async fn alone(&self) -> Option<Lock> {
         match self {
-            Place::IndexedDb(_, name) if lock::available() => {
+            Medium::IndexedDb(_, name) if lock::available() => {
                 lock::acquire(&format!("{name}:boot"), Patience::Unlimited).await
             }
-            Place::IndexedDb(..) | Place::Memory(..) => None,
+            Medium::Files(..) | Medium::IndexedDb(..) | Medium::Memory(..) => None,
         }
     }
 
@@ -56,8 +63,9 @@ impl Place {
 
     fn close(&self) {
         match self {
-            Place::IndexedDb(device, _) => device.close(),
-            Place::Memory(..) => {}
+            Medium::Files(_, folder) => folder.close(),
+            Medium::IndexedDb(device, _) => device.close(),
+            Medium::Memory(..) => {}
         }
     }
 }
@@ -65,65 +73,71 @@ impl Place {
 /// The device of one open store.
 pub enum Storage {
     /// Records as the engine writes them.
-    Plain(Place),
+    Plain(Medium),
     /// Records that only who knows the secret can read.
-    Sealed(Sealed<Place>),
+    Sealed(Sealed<Medium>),
 }
 
 impl Storage {
-    /// Reads a place and unlocks it; the caller is `alone`.
+    /// Reads a medium and unlocks it; the caller is `alone`.
     ///
-    /// A place that is empty becomes an encrypted one when there is a secret. Errors: `encryption/…`, with nothing touched.
-    pub async fn boot(place: Place, secret: Option<&Secret>) -> Result<(Storage, BootImage), Failure> {
-        if secret.is_some() && !place.can_encrypt() {
+    /// A medium that is empty becomes an encrypted one when there is a secret. Errors: `encryption/…`, with nothing touched.
+    pub async fn boot(medium: Medium, secret: Option<&Secret>) -> Result<(Storage, BootImage), Failure> {
+        if secret.is_some() && !medium.can_encrypt() {
             let message =
                 "encryption needs Web Crypto and Web Locks, which this host does not offer; serve it over https";
             return Err(Failure::new(ErrorCode::Unsupported, message));
         }
-        let image = place.boot().await.map_err(|error| error.failure())?;
+        let image = medium.boot().await.map_err(|error| error.failure())?;
         match (secret, sealed::is_sealed(&image)) {
-            (None, false) => Ok((Storage::Plain(place), image)),
+            (None, false) => Ok((Storage::Plain(medium), image)),
             (None, true) => {
                 let message = "this store is encrypted; open it with its passphrase or key";
                 Err(Failure::new(ErrorCode::EncryptionPassphraseMissing, message))
             }
             (Some(secret), true) => {
-                let (sealed, image) = Sealed::unlock(place, image, secret).await?;
+                let (sealed, image) = Sealed::unlock(medium, image, secret).await?;
                 Ok((Storage::Sealed(sealed), image))
             }
             (Some(secret), false) if image == BootImage::default() => {
-                Ok((Storage::Sealed(Sealed::create(place, secret).await?), image))
+                Ok((Storage::Sealed(Sealed::create(medium, secret).await?), image))
             }
             (Some(_), false) => Err(not_encrypted()),
         }
     }
 
-    fn place(&self) -> &Place {
+    fn medium(&self) -> &Medium {
         match self {
-            Storage::Plain(place) => place,
+            Storage::Plain(medium) => medium,
             Storage::Sealed(sealed) => sealed.inner(),
         }
     }
 
     /// Says whether other tabs may have it open too.
     pub fn is_shared(&self) -> bool {
-        self.place().is_shared()
+        self.medium().is_shared()
     }
 
     /// Returns the name that applications see.
     pub fn mode(&self) -> &'static str {
-        match self.place() {
-            Place::IndexedDb(..) => "indexeddb",
-            Place::Memory(..) => "memory",
+        match self.medium() {
+            Medium::Files(..) => "files",
+            Medium::IndexedDb(..) => "indexeddb",
+            Medium::Memory(..) => "memory",
         }
     }
 
     /// Returns why it is not on disk.
     pub fn reason(&self) -> Option<&str> {
-        match self.place() {
-            Place::IndexedDb(..) => None,
-            Place::Memory(_, reason) => Some(reason),
+        match self.medium() {
+            Medium::Files(..) | Medium::IndexedDb(..) => None,
+            Medium::Memory(_, reason) => Some(reason),
         }
+    }
+
+    /// Says whether nobody evicts it, without having been asked.
+    pub fn is_persistent(&self) -> bool {
+        matches!(self.medium(), Medium::Files(..))
     }
 
     /// Locks an encrypted store with another secret; tabs that have it open go on.
@@ -137,7 +151,7 @@ impl Storage {
 
     /// Closes it; later calls answer `Closed`.
     pub fn close(&self) {
-        self.place().close();
+        self.medium().close();
     }
 }
 
@@ -195,5 +209,5 @@ macro_rules! delegate {
     };
 }
 
-delegate!(Place, self => Place::IndexedDb(device, _) => device, Place::Memory(device, _) => device);
+delegate!(Medium, self => Medium::Files(device, _) => device, Medium::IndexedDb(device, _) => device, Medium::Memory(device, _) => device);
 delegate!(Storage, self => Storage::Plain(device) => device, Storage::Sealed(device) => device);

@@ -25,6 +25,9 @@ pub struct OpenOptions {
     /// `{passphrase}` or `{key}` as bytes; absent for a store that is not encrypted.
     #[serde(default, with = "serde_wasm_bindgen::preserve")]
     pub encryption: JsValue,
+    /// The folder of a host that has files; absent elsewhere.
+    #[serde(default, with = "serde_wasm_bindgen::preserve")]
+    pub folder: JsValue,
 }
 
 #[derive(Serialize)]
