@@ -83,7 +83,7 @@ test('many documents are flushed to segments, merged, and read again', async (t)
   const directory = await folder(t);
   let ditto = await open(directory);
   const text = (n) => `${n} `.repeat(60);
-  for (let at = 0; at < 20_000; at += 500) {
+  for (let at = 0; at < 8000; at += 500) {
     const docs = Array.from({ length: 500 }, (_, n) => ({ _id: `n${at + n}`, n: at + n, text: text(at + n) }));
     await ditto.store.execute('INSERT INTO a DOCUMENTS (:docs)', { docs });
   }
@@ -92,7 +92,7 @@ test('many documents are flushed to segments, merged, and read again', async (t)
   assert.ok((await ditto.storage.usage()).segmentBytes > 0);
   await ditto.close();
   ditto = await open(directory);
-  assert.deepEqual(await numbers(ditto), Array.from({ length: 10_000 }, (_, n) => 2 * n));
+  assert.deepEqual(await numbers(ditto), Array.from({ length: 4000 }, (_, n) => 2 * n));
   assert.equal((await ditto.store.execute("SELECT * FROM a WHERE _id = 'n4242'")).items[0].value.text, text(4242));
   await ditto.close();
 });
@@ -153,7 +153,7 @@ test('a process killed under load loses nothing that it had acknowledged, twenty
     const write = async () => {
       for (;;) {
         const mine = n++;
-        await ditto.store.execute('INSERT INTO a DOCUMENTS (:doc)', { doc: { _id: 'n' + mine, n: mine, text: 'x'.repeat(400) } }, { durability: mine % 50 === 0 ? 'strict' : 'relaxed' });
+        await ditto.store.execute('INSERT INTO a DOCUMENTS (:doc)', { doc: { _id: 'n' + mine, n: mine, text: 'x'.repeat(2000) } }, { durability: mine % 50 === 0 ? 'strict' : 'relaxed' });
         process.stdout.write(mine + '\\n');
       }
     };
@@ -163,11 +163,14 @@ test('a process killed under load loses nothing that it had acknowledged, twenty
     const before = acknowledged.size;
     const child = run(program);
     let text = '';
-    child.stdout.on('data', (chunk) => (text += chunk));
     // Rounds of different length, so that the kill falls everywhere.
-    await until(() => text.length > 500 + round * 300 || child.exitCode !== null);
-    child.kill('SIGKILL');
+    const enough = 300 + round * 150;
+    child.stdout.on('data', (chunk) => {
+      text += chunk;
+      if (text.length > enough) child.kill('SIGKILL');
+    });
     await ended(child);
+    assert.equal(child.signalCode, 'SIGKILL');
     for (const line of text.slice(0, text.lastIndexOf('\n')).split('\n')) acknowledged.add(Number(line));
     assert.ok(acknowledged.size > before, 'the round wrote something');
     const ditto = await open(directory);
@@ -226,7 +229,7 @@ test('a flipped byte in a segment is an error of the statement that needs it', a
   await writeFile(file, bytes);
   ditto = await open(directory);
   const answer = await ditto.store.execute('SELECT COUNT(*) AS n FROM a WHERE text IS NOT NULL').then(({ items }) => items[0].value.n, ({ code }) => code);
-  assert.ok(answer === 'store/backend' || answer < 6000, `damage is seen: ${answer}`);
+  assert.equal(answer, 'store/backend');
   await ditto.close();
 });
 
@@ -308,6 +311,7 @@ async function ended(child) {
   return text;
 }
 
+/** Asks again and again; the test's own time limit ends what never becomes true. */
 async function until(condition) {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -48,6 +48,37 @@ pub trait Folder {
     fn sync(&self) -> Result<(), DeviceError>;
 }
 
+/// A host may have several kinds of folders; the device is compiled for all of them at once.
+impl Folder for Rc<dyn Folder> {
+    fn list(&self) -> Result<Vec<String>, DeviceError> {
+        (**self).list()
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, DeviceError> {
+        (**self).read(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DeviceError> {
+        (**self).write(name, bytes)
+    }
+
+    fn append(&self, name: &str, bytes: &[u8], durability: Durability) -> Result<(), DeviceError> {
+        (**self).append(name, bytes, durability)
+    }
+
+    fn cut(&self, name: &str, bytes: u64) -> Result<(), DeviceError> {
+        (**self).cut(name, bytes)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), DeviceError> {
+        (**self).remove(name)
+    }
+
+    fn sync(&self) -> Result<(), DeviceError> {
+        (**self).sync()
+    }
+}
+
 const CATALOG: &str = "catalog";
 const LOG: &str = "log-";
 const BLOCK: &str = "block-";
@@ -109,11 +140,8 @@ impl<F: Folder> FileDevice<F> {
 
 impl<F: Folder> Files<F> {
     fn recover(&mut self) -> Result<(), DeviceError> {
-        let mut names = self.folder.list()?;
-        // Names of equal length and digits: their order is that of the sequences.
-        names.sort();
-        let live: Vec<String> = self.catalog.blocks.iter().map(|(block, _)| block_name(*block)).collect();
-        for name in &names {
+        let live: Vec<String> = self.catalog.blocks.keys().map(|block| block_name(*block)).collect();
+        for name in &self.folder.list()? {
             if name.starts_with(LOG) && !name.ends_with(PART) {
                 self.recover_log(name)?;
             } else if name.ends_with(PART) || (name.starts_with(BLOCK) && !live.contains(name)) {
@@ -133,7 +161,9 @@ impl<F: Folder> Files<F> {
         if !log.entries.is_empty() && log.last() <= self.catalog.log_after {
             return self.folder.remove(name);
         }
-        self.logs.push(log);
+        // Names of equal length and digits: their order is that of the sequences.
+        let at = self.logs.partition_point(|before| before.name < log.name);
+        self.logs.insert(at, log);
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub mod log;
 mod lsm;
 mod manifest;
 mod memory_device;
+mod memory_folder;
 mod memory_store;
 mod segment;
 mod store;
@@ -40,6 +41,7 @@ pub use key::{Key, KeyRange, Parsed};
 pub use lsm::{Lsm, LsmConfig, LsmStats, OpenError};
 pub use manifest::{ManifestHead, manifest_head};
 pub use memory_device::MemoryDevice;
+pub use memory_folder::MemoryFolder;
 pub use memory_store::MemoryStore;
 pub use store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
 

@@ -94,10 +94,12 @@ async fn open_image(cipher: &Cipher, image: BootImage) -> Result<BootImage, Devi
         match record {
             Ok(record) => opened.log.push((seq, record)),
             Err(DecodeError::Version(format)) => return Err(DeviceError::NewerFormat(format)),
-            Err(_) => opened.damaged.push(seq),
+            Err(_) => {
+                let at = opened.damaged.partition_point(|gap| *gap < seq);
+                opened.damaged.insert(at, seq);
+            }
         }
     }
-    opened.damaged.sort_unstable();
     Ok(opened)
 }
 
@@ -221,8 +223,9 @@ impl<D: Device> Device for Sealed<D> {
             match plain {
                 Ok(plain) => *bytes = Some(plain),
                 Err(DecodeError::Version(format)) => return Err(DeviceError::NewerFormat(format)),
-                // Handed over as it is: the store sees that this is no segment, and gives up this block alone.
-                Err(_) => {}
+                // Never what lies there, which somebody else may have put there: nothing is no segment, so the store gives
+                // up this block alone.
+                Err(_) => *bytes = Some(Vec::new()),
             }
         }
         Ok(found)

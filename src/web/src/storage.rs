@@ -4,9 +4,11 @@
 //! database, a newer format and damage are errors: an application that was given memory instead would show an empty store over
 //! data that is there. A store is encrypted from its first opening or never.
 
+use std::rc::Rc;
+
 use store::{
-    Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, FileDevice, MemoryDevice, Records,
-    Usage, Written,
+    Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, FileDevice, Folder, MemoryFolder,
+    Records, Usage, Written,
 };
 use value::{ErrorCode, Failure, Millis, Seq};
 use wasm_bindgen::JsValue;
@@ -20,23 +22,25 @@ use crate::sealed::{self, Sealed};
 /// What keeps the records.
 pub enum Medium {
     /// Files of the host.
-    Files(FileDevice<HostFolder>, HostFolder),
+    Files(FileDevice<Rc<dyn Folder>>, HostFolder),
     /// The browser, under this name.
     IndexedDb(IndexedDb, String),
     /// Nothing: lost with the page; says why.
-    Memory(MemoryDevice, String),
+    Memory(FileDevice<Rc<dyn Folder>>, String),
 }
 
 impl Medium {
     /// Opens the store of that directory; in the host's folder, if it has given one.
     pub async fn open(directory: &str, folder: Option<HostFolder>) -> Result<Medium, DeviceError> {
         if let Some(folder) = folder {
-            return Ok(Medium::Files(FileDevice::open(folder.clone())?, folder));
+            return Ok(Medium::Files(files(Rc::new(folder.clone()))?, folder));
         }
         let name = format!("shoal:{directory}");
         match IndexedDb::open(&name).await {
             Ok(device) => Ok(Medium::IndexedDb(device, name)),
-            Err(DeviceError::PermissionDenied(reason)) => Ok(Medium::Memory(MemoryDevice::new(), reason)),
+            Err(DeviceError::PermissionDenied(reason)) => {
+                Ok(Medium::Memory(files(Rc::new(MemoryFolder::new()))?, reason))
+            }
             Err(error) => Err(error),
         }
     }
@@ -68,6 +72,10 @@ impl Medium {
             Medium::Memory(..) => {}
         }
     }
+}
+
+fn files(folder: Rc<dyn Folder>) -> Result<FileDevice<Rc<dyn Folder>>, DeviceError> {
+    FileDevice::open(folder)
 }
 
 /// The device of one open store.
@@ -209,5 +217,5 @@ macro_rules! delegate {
     };
 }
 
-delegate!(Medium, self => Medium::Files(device, _) => device, Medium::IndexedDb(device, _) => device, Medium::Memory(device, _) => device);
+delegate!(Medium, self => Medium::Files(device, _) | Medium::Memory(device, _) => device, Medium::IndexedDb(device, _) => device);
 delegate!(Storage, self => Storage::Plain(device) => device, Storage::Sealed(device) => device);

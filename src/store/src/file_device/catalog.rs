@@ -3,9 +3,7 @@
 //! Layout: magic `SHFC`, format (1 byte, 1), log after (8 bytes, big-endian), manifest (0, or length + 1 var and bytes), blocks
 //! (count var, each: 9 bytes of id, bytes var), small records (count var, each: name and bytes, lengths var), checksum.
 
-use std::collections::BTreeMap;
-
-use value::{DecodeError, Reader, Seq, Writer};
+use value::{DecodeError, Reader, Seq, SmallMap, Writer};
 
 use crate::device::BlockId;
 use crate::log::{open, seal};
@@ -22,9 +20,9 @@ pub struct Catalog {
     /// The manifest.
     pub manifest: Option<Vec<u8>>,
     /// Live blocks and their bytes.
-    pub blocks: BTreeMap<BlockId, u64>,
+    pub blocks: SmallMap<BlockId, u64>,
     /// Small records by name.
-    pub meta: BTreeMap<String, Vec<u8>>,
+    pub meta: SmallMap<String, Vec<u8>>,
 }
 
 impl Catalog {
@@ -36,11 +34,11 @@ impl Catalog {
             Some(bytes) => writer.var(bytes.len() as u64 + 1).raw(bytes),
         };
         writer.var(self.blocks.len() as u64);
-        for (block, bytes) in &self.blocks {
+        for (block, bytes) in self.blocks.iter() {
             writer.raw(&block.to_bytes()).var(*bytes);
         }
         writer.var(self.meta.len() as u64);
-        for (name, bytes) in &self.meta {
+        for (name, bytes) in self.meta.iter() {
             writer.str(name).bytes(bytes);
         }
         seal(writer)

@@ -13,27 +13,28 @@ use crate::file_device::catalog::Catalog;
 use crate::file_device::entry;
 use crate::manifest::{Manifest, ManifestHead};
 use crate::{
-    Appended, BlockId, DeviceBatch, DeviceError, DeviceNow, Durability, FileDevice, Folder, Written, manifest_head,
+    Appended, BlockId, DeviceBatch, DeviceError, DeviceNow, Durability, FileDevice, Folder, MemoryFolder, Written,
+    manifest_head,
 };
 
 type Contents = Rc<RefCell<BTreeMap<String, Vec<u8>>>>;
 
 /// A folder in memory whose process dies after some changes; the last one is half done.
 #[derive(Clone, Default)]
-struct MemoryFolder {
+struct TestFolder {
     files: Contents,
     changes_left: Option<Rc<Cell<usize>>>,
     room: Option<usize>,
 }
 
-impl MemoryFolder {
-    fn dying(changes: usize) -> MemoryFolder {
-        MemoryFolder { changes_left: Some(Rc::new(Cell::new(changes))), ..MemoryFolder::default() }
+impl TestFolder {
+    fn dying(changes: usize) -> TestFolder {
+        TestFolder { changes_left: Some(Rc::new(Cell::new(changes))), ..TestFolder::default() }
     }
 
     /// The same files, in a process that lives.
-    fn survivor(&self) -> MemoryFolder {
-        MemoryFolder { files: self.files.clone(), ..MemoryFolder::default() }
+    fn survivor(&self) -> TestFolder {
+        TestFolder { files: self.files.clone(), ..TestFolder::default() }
     }
 
     /// Says whether the change is still made; `half` is what is left of the one at which the process dies.
@@ -55,7 +56,7 @@ impl MemoryFolder {
     }
 }
 
-impl Folder for MemoryFolder {
+impl Folder for TestFolder {
     fn list(&self) -> Result<Vec<String>, DeviceError> {
         Ok(self.files.borrow().keys().rev().cloned().collect())
     }
@@ -105,7 +106,7 @@ impl Folder for MemoryFolder {
     }
 }
 
-fn open(folder: &MemoryFolder) -> FileDevice<MemoryFolder> {
+fn open(folder: &TestFolder) -> FileDevice<TestFolder> {
     FileDevice::open(folder.clone()).unwrap()
 }
 
@@ -130,7 +131,7 @@ struct Promised {
 }
 
 /// Appends, flushes, replaces blocks, trims; ends at the first error.
-fn live(folder: &MemoryFolder, promised: &mut Promised) -> Result<(), DeviceError> {
+fn live(folder: &TestFolder, promised: &mut Promised) -> Result<(), DeviceError> {
     let device = FileDevice::open(folder.clone())?;
     device.put_meta_now("identity", b"me".to_vec())?;
     promised.identity = true;
@@ -161,7 +162,7 @@ fn live(folder: &MemoryFolder, promised: &mut Promised) -> Result<(), DeviceErro
 #[test]
 fn a_process_may_die_at_any_change() {
     for changes in 0.. {
-        let (folder, mut promised) = (MemoryFolder::dying(changes), Promised::default());
+        let (folder, mut promised) = (TestFolder::dying(changes), Promised::default());
         let finished = live(&folder, &mut promised).is_ok();
         let device = open(&folder.survivor());
         let image = device.boot_now().unwrap();
@@ -194,8 +195,8 @@ fn a_process_may_die_at_any_change() {
 }
 
 /// A folder with four log records in one file, their sequences, and the name of the file.
-fn four() -> (MemoryFolder, Vec<Seq>, String) {
-    let folder = MemoryFolder::default();
+fn four() -> (TestFolder, Vec<Seq>, String) {
+    let folder = TestFolder::default();
     let device = open(&folder);
     let mut seqs = vec![Seq(0)];
     for text in ["one", "two", "three", "four"] {
@@ -264,7 +265,7 @@ fn a_damaged_last_record_is_told_once_and_its_sequence_is_not_used_again() {
 
 #[test]
 fn a_full_disk_takes_back_what_was_half_written() {
-    let folder = MemoryFolder { room: Some(2000), ..MemoryFolder::default() };
+    let folder = TestFolder { room: Some(2000), ..TestFolder::default() };
     let device = open(&folder);
     let first = append(&device, Seq(0), b"first").unwrap();
     assert_eq!(append(&device, first, &[7; 3000]), Err(DeviceError::QuotaExceeded));
@@ -275,7 +276,7 @@ fn a_full_disk_takes_back_what_was_half_written() {
 
 #[test]
 fn a_damaged_or_newer_catalog_is_refused_untouched() {
-    let folder = MemoryFolder::default();
+    let folder = TestFolder::default();
     open(&folder).put_meta_now("a", vec![1]).unwrap();
     let catalog = folder.files.borrow()["catalog"].clone();
     for at in 0..catalog.len() {
@@ -296,7 +297,7 @@ fn a_damaged_or_newer_catalog_is_refused_untouched() {
 #[test]
 fn an_engine_dies_anywhere_and_loses_nothing() {
     for changes in (2..).step_by(23) {
-        let (folder, mut random, mut model) = (MemoryFolder::dying(changes), Random::new(5), Model::new());
+        let (folder, mut random, mut model) = (TestFolder::dying(changes), Random::new(5), Model::new());
         let mut tab = Tab::open(open(&folder), tiny());
         let mut finished = true;
         for _ in 0..120 {
@@ -324,12 +325,13 @@ fn an_engine_dies_anywhere_and_loses_nothing() {
 #[test]
 fn golden_files_are_read_and_written_alike() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/storage");
-    let catalog = Catalog {
+    let mut catalog = Catalog {
         log_after: Seq(1 << 30),
         manifest: Some(manifest(9, Seq(1 << 40), Seq(1 << 30))),
-        blocks: BTreeMap::from([(BlockId::segment(3), 65_536), (BlockId::segment(4), 100)]),
-        meta: BTreeMap::from([("identity".to_owned(), vec![1, 2, 3])]),
+        ..Catalog::default()
     };
+    catalog.blocks.extend([(BlockId::segment(3), 65_536), (BlockId::segment(4), 100)]);
+    catalog.meta.extend([("identity".to_owned(), vec![1, 2, 3])]);
     let log = [entry::encode(Seq(5), b"a commit"), entry::encode(Seq(6), b"")].concat();
     for (name, bytes) in [("catalog-1.bin", catalog.encode()), ("log-file-1.bin", log.clone())] {
         if std::env::var_os("SHOAL_BLESS").is_some() {
@@ -344,5 +346,6 @@ fn golden_files_are_read_and_written_alike() {
 
 /// Returns a device over a fresh folder, for the suite.
 pub(super) fn device() -> impl DeviceNow + Clone {
-    open(&MemoryFolder::default())
+    let folder: Rc<dyn Folder> = Rc::new(MemoryFolder::new());
+    FileDevice::open(folder).unwrap()
 }

@@ -93,23 +93,28 @@ async fn a_log_in_another_order_is_damaged() {
 async fn a_record_under_another_name_or_number_does_not_open() {
     let memory = MemoryDevice::new();
     let device = create(memory.clone()).await;
-    let head = store::manifest_head;
-    let batch = |version: u64, puts| DeviceBatch {
-        expected_manifest: version - 1,
-        manifest: manifest(version),
-        puts,
-        ..DeviceBatch::default()
-    };
     let puts = vec![(BlockId::segment(1), vec![1; 40]), (BlockId::segment(2), vec![2; 40])];
-    assert_eq!(device.write(batch(1, puts)).await, Ok(Written::Done));
+    assert_eq!(
+        device.write(DeviceBatch { manifest: manifest(1), puts, ..DeviceBatch::default() }).await,
+        Ok(Written::Done)
+    );
     let raw = memory.read(&[BlockId::segment(1)]).await.expect(WORKS).remove(0).expect("was written");
     let sealed_manifest = memory.manifest().await.expect(WORKS).expect("was written");
-    assert_eq!(head(&sealed_manifest).map(|head| head.version), Ok(1), "the device reads the version without a key");
-    let swapped = DeviceBatch { puts: vec![(BlockId::segment(2), raw.clone())], ..batch(2, Vec::new()) };
-    let swapped = DeviceBatch { manifest: sealed_manifest, ..swapped };
-    assert_eq!(memory.write(DeviceBatch { expected_manifest: 1, ..swapped }).await, Ok(Written::Done));
-    let blocks = [1, 2].map(BlockId::segment);
-    assert_eq!(device.read(&blocks).await, Ok(vec![Some(vec![1; 40]), Some(raw)]), "the store sees it is no segment");
+    assert_eq!(
+        store::manifest_head(&sealed_manifest).map(|head| head.version),
+        Ok(1),
+        "the device reads the version without a key"
+    );
+    let planted = async |bytes: Vec<u8>| {
+        let puts = vec![(BlockId::segment(2), bytes)];
+        let manifest = sealed_manifest.clone();
+        let batch = DeviceBatch { expected_manifest: 1, manifest, puts, ..DeviceBatch::default() };
+        assert_eq!(memory.write(batch).await, Ok(Written::Done));
+        device.read(&[1, 2].map(BlockId::segment)).await
+    };
+    let answer = Ok(vec![Some(vec![1; 40]), Some(Vec::new())]);
+    assert_eq!(planted(raw).await, answer, "the store sees that it is no segment");
+    assert_eq!(planted(vec![2; 40]).await, answer, "what was never sealed is not handed over");
 
     device.put_meta("a", b"1".to_vec()).await.expect(WORKS);
     let (_, bytes) =
