@@ -10,7 +10,7 @@ import { DittoError } from './error.js';
  */
 export type EncryptionSecret = { passphrase: string } | { key: Uint8Array };
 
-/** The secret as the engine takes it: bytes. @internal */
+/** The secret as the engine takes it: bytes. */
 export type RawSecret = { passphrase: Uint8Array } | { key: Uint8Array };
 
 const KEY_BYTES = 32;

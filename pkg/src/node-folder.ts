@@ -25,7 +25,7 @@ export interface Files {
   writeSync(file: number, bytes: Uint8Array, offset: number): number;
 }
 
-/** What the engine calls. @internal */
+/** What the engine calls. */
 export interface Folder {
   list(): string[];
   read(name: string): Uint8Array | null;

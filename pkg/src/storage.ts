@@ -29,8 +29,8 @@ export class Storage {
 
   /** Where the data is; before the database is open: where it will be if the browser allows. */
   get mode(): StorageMode {
-    const expected = this.#path !== undefined ? 'files' : typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb';
-    return this.#core.latest('storage')?.mode ?? expected;
+    // Asked last: where storage is blocked, `indexedDB` may throw.
+    return this.#core.latest('storage')?.mode ?? (this.#path !== undefined ? 'files' : typeof indexedDB === 'undefined' ? 'memory' : 'indexeddb');
   }
 
   /** Whether nobody evicts the data. */
