@@ -11,6 +11,7 @@
 
 use value::{DecodeError, Reader, Seq, Writer};
 
+use crate::envelope;
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::log::{open_versions, seal};
@@ -29,8 +30,11 @@ pub struct ManifestHead {
     pub log_start: Seq,
 }
 
-/// Reads the head of a manifest and checks the whole of it against its checksum.
+/// Reads the head of a manifest, plain or sealed, and checks the whole of it against its checksum.
 pub fn manifest_head(bytes: &[u8]) -> Result<ManifestHead, DecodeError> {
+    if envelope::is_sealed(bytes) {
+        return envelope::unwrap_manifest(bytes).map(|(head, _)| head);
+    }
     read_head(&mut open_versions(bytes, MAGIC, FORMAT)?.1)
 }
 
@@ -141,7 +145,7 @@ impl Manifest {
     }
 }
 
-fn read_head(reader: &mut Reader<'_>) -> Result<ManifestHead, DecodeError> {
+pub(crate) fn read_head(reader: &mut Reader<'_>) -> Result<ManifestHead, DecodeError> {
     let head =
         ManifestHead { version: reader.fixed64()?, floor: Seq(reader.fixed64()?), log_start: Seq(reader.fixed64()?) };
     if head.version == 0 || head.log_start > head.floor {

@@ -2,6 +2,7 @@
 
 mod crash;
 mod engine;
+mod files;
 mod format;
 mod key;
 mod suite;

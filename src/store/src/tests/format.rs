@@ -8,6 +8,9 @@ use value::{DecodeError, Seq, checksum};
 
 use super::{NOW, Tab, put};
 use crate::conformance::Random;
+use crate::envelope::{
+    self, ITERATIONS_MAX, ITERATIONS_MIN, KeyRecord, Lock, NONCE_BYTES, Place, SALT_BYTES, TAG_BYTES,
+};
 use crate::filter::{Filter, filter_hash};
 use crate::key::Key;
 use crate::layout::ValueLayout;
@@ -15,7 +18,7 @@ use crate::manifest::{LogMark, Manifest, ManifestHead, Run};
 use crate::packing::{pack, unpack};
 use crate::rows::{Found, Rows, RowsBuilder};
 use crate::segment::{self, Built, SegmentBuilder};
-use crate::{DeviceError, DeviceNow};
+use crate::{BlockId, DeviceError, DeviceNow, manifest_head};
 use crate::{Fault, FaultyDevice, Lsm, LsmConfig, OpenError, Target, log};
 
 /// Takes the first half of a value as what varies, and its last byte.
@@ -102,6 +105,87 @@ fn content_with_a_right_checksum_never_panics() {
     }
 }
 
+/// Every kind of sealed record, with a ciphertext that no cipher has made: the room does not look into it.
+fn sample_envelopes() -> [(&'static str, Vec<u8>); 4] {
+    let (nonce, ciphertext) = ([7; NONCE_BYTES], [9; TAG_BYTES + 3]);
+    let head = sample_manifest().head;
+    [
+        ("sealed-block-1.bin", Place::Block(BlockId::segment(3)).wrap(&nonce, &ciphertext)),
+        ("sealed-log-1.bin", Place::Log(Seq(0x0123_4567_89ab_cdef)).wrap(&nonce, &ciphertext)),
+        ("sealed-manifest-1.bin", Place::Manifest(head).wrap(&nonce, &ciphertext)),
+        ("sealed-meta-1.bin", Place::Meta("identity").wrap(&nonce, &ciphertext)),
+    ]
+}
+
+fn sample_keys() -> [(&'static str, KeyRecord); 2] {
+    let record = |lock| KeyRecord { lock, nonce: [5; NONCE_BYTES], wrapped: vec![6; 48] };
+    [
+        ("key-by-key-1.bin", record(Lock::Key)),
+        ("key-by-passphrase-1.bin", record(Lock::Passphrase { salt: [8; SALT_BYTES], iterations: ITERATIONS_MIN })),
+    ]
+}
+
+#[test]
+fn damage_to_an_envelope_is_noticed() {
+    let [block, log, manifest, meta] = sample_envelopes().map(|(_, bytes)| bytes);
+    check_damage("block", &block, |bytes| {
+        envelope::unwrap_named(&Place::Block(BlockId::segment(3)), &bytes).map(|_| ())
+    });
+    check_damage("log", &log, |bytes| envelope::unwrap_log(&bytes).map(|_| ()));
+    check_damage("manifest", &manifest, |bytes| envelope::unwrap_manifest(&bytes).map(|_| ()));
+    check_damage("meta", &meta, |bytes| envelope::unwrap_named(&Place::Meta("identity"), &bytes).map(|_| ()));
+    for (name, record) in sample_keys() {
+        check_damage(name, &record.encode(), |bytes| KeyRecord::decode(&bytes));
+    }
+}
+
+#[test]
+fn an_envelope_of_another_kind_is_refused() {
+    let [block, log, manifest, _] = sample_envelopes().map(|(_, bytes)| bytes);
+    let wrong = Some(DecodeError::Invalid("kind of sealed record"));
+    assert_eq!(envelope::unwrap_log(&block).err(), wrong);
+    assert_eq!(envelope::unwrap_manifest(&log).err(), wrong);
+    assert_eq!(envelope::unwrap_named(&Place::Meta("identity"), &manifest).err(), wrong);
+}
+
+/// Goal: what a ciphertext is bound to differs wherever its place differs.
+#[test]
+fn every_place_binds_to_other_data() {
+    let head = ManifestHead { version: 1, floor: Seq(2), log_start: Seq(1) };
+    let places = [
+        Place::Block(BlockId::segment(1)),
+        Place::Block(BlockId::segment(2)),
+        Place::Log(Seq(1)),
+        Place::Log(Seq(2)),
+        Place::Manifest(head),
+        Place::Manifest(ManifestHead { version: 2, ..head }),
+        Place::Manifest(ManifestHead { floor: Seq(3), ..head }),
+        Place::Manifest(ManifestHead { log_start: Seq(0), ..head }),
+        Place::Meta("a"),
+        Place::Meta("b"),
+    ];
+    let mut bound: Vec<_> = places.iter().map(Place::associated_data).collect();
+    bound.sort();
+    bound.dedup();
+    assert_eq!(bound.len(), places.len());
+}
+
+#[test]
+fn a_device_reads_the_head_of_a_sealed_manifest() {
+    let [_, _, manifest, _] = sample_envelopes().map(|(_, bytes)| bytes);
+    assert_eq!(manifest_head(&manifest), Ok(sample_manifest().head));
+    assert_eq!(manifest_head(&sample_manifest().encode()), Ok(sample_manifest().head));
+}
+
+#[test]
+fn a_key_record_with_too_few_or_too_many_rounds_is_refused() {
+    for iterations in [0, ITERATIONS_MIN - 1, ITERATIONS_MAX + 1] {
+        let lock = Lock::Passphrase { salt: [8; SALT_BYTES], iterations };
+        let record = KeyRecord { lock, nonce: [5; NONCE_BYTES], wrapped: vec![6; 48] };
+        assert_eq!(KeyRecord::decode(&record.encode()), Err(DecodeError::Limit("iterations")));
+    }
+}
+
 #[test]
 fn a_newer_format_is_refused_untouched() {
     let mut manifest = sample_manifest().encode();
@@ -154,11 +238,13 @@ fn filter_never_denies_a_key_and_seldom_claims_one() {
 #[test]
 fn golden_images_are_read_and_written_alike() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/storage");
-    let images = BTreeMap::from([
+    let mut images = BTreeMap::from([
         ("log-record-1.bin", log::frame(Seq(0x0123_4567_89ab_cdef), b"a commit")),
         ("manifest-2.bin", sample_manifest().encode()),
         ("segment-2.bin", sample_segment().bytes),
     ]);
+    images.extend(sample_envelopes());
+    images.extend(sample_keys().map(|(name, record)| (name, record.encode())));
     for (name, bytes) in images {
         let path = folder.join(name);
         if std::env::var_os("SHOAL_BLESS").is_some() {
@@ -169,6 +255,9 @@ fn golden_images_are_read_and_written_alike() {
     }
     let manifest = std::fs::read(folder.join("manifest-2.bin")).unwrap();
     assert_eq!(Manifest::decode(&manifest), Ok(sample_manifest()));
+    for (name, record) in sample_keys() {
+        assert_eq!(KeyRecord::decode(&std::fs::read(folder.join(name)).unwrap()), Ok(record));
+    }
 }
 
 /// Goal: what earlier versions wrote is read, with the same content.
