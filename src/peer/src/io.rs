@@ -4,7 +4,8 @@
 //! [`Ticket`]; the answer comes back as an input with the same ticket. Nothing blocks, nothing is awaited, no callback runs.
 
 use store::{BlockId, DeviceBatch, DeviceError, Durability, Written};
-use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use sync::DocState;
+use value::{CollectionName, ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 /// Joins an output to the input that answers it, and a request to its reply.
 ///
@@ -119,6 +120,15 @@ pub enum Input {
         /// One whole message of the transport.
         bytes: Vec<u8>,
     },
+    /// Joins whole states of documents in, as one commit. Reply: `Imported`.
+    Import {
+        /// Of the reply.
+        ticket: Ticket,
+        /// The states.
+        docs: Vec<DocState>,
+        /// What they must survive before the reply.
+        durability: Durability,
+    },
     /// A link is gone.
     LinkDown {
         /// Which.
@@ -151,6 +161,11 @@ pub enum Input {
     LogGrew {
         /// Ascending.
         entries: Vec<(Seq, Vec<u8>)>,
+    },
+    /// The device is gone for good: nothing is read or written any more, and every request fails with this.
+    Lost {
+        /// What happened.
+        failure: Failure,
     },
     /// Sets the credentials for the Big Peer and tries them. Reply: `LoggedIn`.
     Login {
@@ -192,6 +207,13 @@ pub enum Input {
     },
     /// The host regained the network or the page became visible: dial now.
     Online,
+    /// Reads stored documents. Reply: `Page`.
+    Page {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Which.
+        request: PageRequest,
+    },
     /// A peer was heard on the BroadcastChannel.
     PeerSeen {
         /// Who.
@@ -358,8 +380,15 @@ pub enum Reply {
         /// Where its writes are in the log; `None` when there were none or it was rolled back.
         commit: Option<Seq>,
     },
+    /// Imported states are as durable as was asked.
+    Imported {
+        /// Documents that the import has changed.
+        changed: u64,
+    },
     /// The credentials were accepted.
     LoggedIn,
+    /// Stored documents.
+    Page(Page),
     /// A statement's answer.
     Rows {
         /// Rows of a SELECT, in order; objects.
@@ -369,6 +398,44 @@ pub enum Reply {
         /// Where the write is in the log; `None` for a read, inside a transaction, or when nothing changed.
         commit: Option<Seq>,
     },
+}
+
+/// Which stored documents are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// One collection, or all of them.
+    pub collection: Option<CollectionName>,
+    /// Where the page before ended; `None` for the first.
+    pub after: Option<Vec<u8>>,
+    /// What of them.
+    pub form: PageForm,
+}
+
+/// What is wanted of stored documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageForm {
+    /// Their fields with `_id`, as a SELECT shows them.
+    Objects,
+    /// Their whole state, tombstones included.
+    States,
+}
+
+/// Stored documents in the order of their keys, about 512 KiB of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The documents; there may be none although more follow.
+    pub documents: PageDocuments,
+    /// Where the next page starts; `None` after the last.
+    pub after: Option<Vec<u8>>,
+}
+
+/// The documents of a page, in the form that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PageDocuments {
+    /// Objects.
+    Objects(Vec<Value>),
+    /// States.
+    States(Vec<DocState>),
 }
 
 /// One peer in reach.

@@ -114,6 +114,14 @@ pub fn decode(bytes: &[u8]) -> Result<(Seq, Doc), ReadError> {
     read(&mut reader).map_err(|error| ReadError::Backend(format!("a stored document cannot be read: {error}")))
 }
 
+/// Returns the bytes of the document itself in what the store holds for it.
+pub fn encoded(bytes: &[u8]) -> Result<&[u8], ReadError> {
+    let mut reader = Reader::new(bytes);
+    let read = reader.fixed64();
+    read.map_err(|error| ReadError::Backend(format!("a stored document cannot be read: {error}")))?;
+    Ok(reader.rest())
+}
+
 /// Returns the document that a key names.
 pub fn id_of(key: &Key) -> Result<DocId, ReadError> {
     match key.parse() {

@@ -25,6 +25,7 @@ mod memory_device;
 mod memory_store;
 mod segment;
 mod store;
+mod verify;
 
 pub use device::{
     Appended, BlockId, BlockKind, BootImage, Device, DeviceBatch, DeviceError, DeviceNow, Durability, Records, Usage,
@@ -38,6 +39,7 @@ pub use manifest::{ManifestHead, manifest_head};
 pub use memory_device::MemoryDevice;
 pub use memory_store::MemoryStore;
 pub use store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
+pub use verify::{Content, Finding, FindingKind, Verification, VerifyCounts, VerifyReport, verify_now};
 
 #[cfg(test)]
 mod tests;

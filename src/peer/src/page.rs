@@ -1,0 +1,170 @@
+//! Export and import: stored documents a page at a time, and whole states joined back in.
+//!
+//! A page is read like a statement: when blocks are missing it parks, has them loaded and reads again. Pages follow each
+//! other by key, so that reading everything costs one walk; each shows the store as it is when it is read, not as it was at
+//! the first. An imported page is one job of the pipeline: joined over what is stored, durable in one commit, seen by
+//! observers and sent to other peers like anything that was written here. A join that changes nothing is not written.
+
+use std::rc::Rc;
+
+use crdt::{Doc, Types};
+use store::{Durability, Key, Parsed, ReadError, Store};
+use sync::DocState;
+use value::limits::CLOCK_SKEW_MS_MAX;
+use value::{CollectionName, DecodeError, DocId, ErrorCode, Failure, Hlc, Value};
+
+use crate::draft::{Draft, Write};
+use crate::engine::Engine;
+use crate::io::{Page, PageDocuments, PageForm, PageRequest, Reply, Ticket};
+use crate::pipeline::{Completion, Job, stronger};
+use crate::record::LOCAL;
+use crate::view::{self, View, object};
+
+/// A page is full at this size, bytes; one large document makes a larger page.
+const PAGE_BYTES: usize = 512 * 1024;
+/// Rows read from the store at a time, at most.
+const ROWS_MAX: usize = 256;
+/// Rows read when nothing is known of their size.
+const ROWS_FIRST: usize = 8;
+
+/// States that wait to be joined in.
+#[derive(Debug)]
+pub struct Import {
+    /// Of the reply.
+    pub ticket: Ticket,
+    /// The states.
+    pub docs: Rc<Vec<(CollectionName, DocId, Doc)>>,
+    /// What they must survive.
+    pub durability: Durability,
+}
+
+impl<S: Store> Engine<S> {
+    pub(crate) fn page(&mut self, ticket: Ticket, request: PageRequest) {
+        match &self.broken {
+            Some(failure) => {
+                let failure = failure.clone();
+                self.reply(ticket, Err(failure));
+            }
+            None => self.pages.push((ticket, request)),
+        }
+    }
+
+    /// Answers the pages that wait.
+    pub(crate) fn run_pages(&mut self) {
+        if !self.booted || self.parked {
+            return;
+        }
+        for (ticket, request) in std::mem::take(&mut self.pages) {
+            match read_page(&self.store, &request) {
+                Ok(page) => self.reply(ticket, Ok(Reply::Page(page))),
+                Err(error) => match self.park_on(error) {
+                    Ok(()) => {
+                        self.pages.push((ticket, request));
+                        self.parked = true;
+                    }
+                    Err(failure) => self.reply(ticket, Err(failure)),
+                },
+            }
+        }
+    }
+
+    pub(crate) fn import(&mut self, ticket: Ticket, docs: Vec<DocState>, durability: Durability) {
+        if let Some(failure) = &self.broken {
+            let failure = failure.clone();
+            return self.reply(ticket, Err(failure));
+        }
+        let decoded: Result<Vec<_>, DecodeError> =
+            docs.into_iter().map(|doc| Ok((doc.collection, doc.id, Doc::decode(&doc.delta)?))).collect();
+        let docs = match decoded {
+            Ok(docs) => docs,
+            Err(error) => {
+                let message = format!("a document cannot be read: {error}");
+                return self.reply(ticket, Err(Failure::new(ErrorCode::StoreImportInvalid, message)));
+            }
+        };
+        let newest = docs.iter().map(|(_, _, doc)| doc.newest()).max().unwrap_or(Hlc::ZERO);
+        if newest.millis().since(self.now) > CLOCK_SKEW_MS_MAX {
+            let message = "it holds changes that were made more than a day from now, by this clock; set the clock";
+            return self.reply(ticket, Err(Failure::new(ErrorCode::SyncClockSkew, message)));
+        }
+        self.clock.observe(newest, self.now);
+        self.pipeline.jobs.push_back(Job::Import(Import { ticket, docs: Rc::new(docs), durability }));
+    }
+
+    /// Joins imported states into the group; an error means that blocks are missing.
+    pub(crate) fn evaluate_import(&mut self, import: &Import) -> Result<(), ReadError> {
+        let mut writes = Vec::new();
+        // A draft of its own keeps the group clean if a block is missing, and lets a document come twice.
+        let mut own = Draft::default();
+        for (collection, id, state) in import.docs.iter() {
+            let before = View::new(&self.store, vec![&self.pipeline.group.draft, &own]).doc(collection, id)?;
+            if before.clone().join(state) {
+                let delta = Some(state.clone());
+                let write = Write { collection: collection.clone(), id: id.clone(), before, delta };
+                own.add(LOCAL, write.clone());
+                writes.push(write);
+            }
+        }
+        let group = &mut self.pipeline.group;
+        let (changed, wrote) = (writes.len() as u64, !writes.is_empty());
+        writes.into_iter().for_each(|write| group.draft.add(LOCAL, write));
+        group.durability = stronger(group.durability, import.durability);
+        let result = Ok(Reply::Imported { changed });
+        group.completions.push(Completion::Reply { ticket: import.ticket, result, wrote });
+        Ok(())
+    }
+}
+
+fn read_page<S: Store>(store: &S, request: &PageRequest) -> Result<Page, ReadError> {
+    let mut range = match &request.collection {
+        Some(collection) => Key::documents(collection),
+        None => Key::all_documents(),
+    };
+    if let Some(after) = &request.after {
+        range = range.after(&Key::from_bytes(after.clone()));
+    }
+    let mut documents = match request.form {
+        PageForm::Objects => PageDocuments::Objects(Vec::new()),
+        PageForm::States => PageDocuments::States(Vec::new()),
+    };
+    let (mut bytes, mut count) = (0, 0);
+    loop {
+        let limit = match bytes {
+            0 => ROWS_FIRST,
+            _ => ((PAGE_BYTES - bytes) * count / bytes).clamp(1, ROWS_MAX),
+        };
+        let rows = store.range(&range, limit)?;
+        for (key, stored) in &rows {
+            bytes += key.as_bytes().len() + stored.len();
+            add(&mut documents, key, stored)?;
+        }
+        count += rows.len();
+        match rows.last() {
+            Some((key, _)) if rows.len() == limit => {
+                if bytes >= PAGE_BYTES {
+                    return Ok(Page { documents, after: Some(key.as_bytes().to_vec()) });
+                }
+                range = range.after(key);
+            }
+            _ => return Ok(Page { documents, after: None }),
+        }
+    }
+}
+
+fn add(documents: &mut PageDocuments, key: &Key, stored: &[u8]) -> Result<(), ReadError> {
+    let Some(Parsed::Document { collection, id }) = key.parse() else {
+        return Err(ReadError::Backend("a stored key does not name a document".to_owned()));
+    };
+    match documents {
+        PageDocuments::Objects(objects) => {
+            let (_, doc) = view::decode(stored)?;
+            // A tombstone has no fields to show.
+            objects.extend(object(&doc, &id, &Types::default()).map(Value::Object));
+        }
+        PageDocuments::States(states) => {
+            let delta = view::encoded(stored)?.to_vec();
+            states.push(DocState { collection, id, delta });
+        }
+    }
+    Ok(())
+}
