@@ -48,12 +48,12 @@ const chromiumArguments = [
 ];
 
 /** Declares one test with a stage of its own. */
-export function scenario(name, run) {
-  test(name, { timeout: scenarioLimitMs + 30_000 }, async () => {
+export function scenario(name, run, limitMs = scenarioLimitMs) {
+  test(name, { timeout: limitMs + 30_000 }, async () => {
     const stage = new Stage(name);
     let timer;
     const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`still running after ${scenarioLimitMs / 1000} s: ${name}`)), scenarioLimitMs);
+      timer = setTimeout(() => reject(new Error(`still running after ${limitMs / 1000} s: ${name}`)), limitMs);
     });
     try {
       await Promise.race([run(stage), late]);

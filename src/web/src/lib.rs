@@ -10,6 +10,7 @@
 //!
 //! Sources: the WHATWG standards of web sockets, channels and locks; W3C IndexedDB 3.0 and WebRTC 1.0; `docs/storage.md`.
 
+mod backup;
 mod channel;
 mod clock;
 mod device;
@@ -17,6 +18,7 @@ mod discovery;
 mod driver;
 mod effects;
 mod exports;
+mod health;
 mod identity;
 mod js;
 mod links;

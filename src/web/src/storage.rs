@@ -49,6 +49,13 @@ impl Storage {
         }
     }
 
+    /// Names who is told, once, when another page has taken the database away.
+    pub fn on_lost(&self, told: impl FnOnce(String) + 'static) {
+        if let Storage::IndexedDb(device) = self {
+            device.on_lost(told);
+        }
+    }
+
     /// Closes it; later calls answer `Closed`.
     pub fn close(&self) {
         if let Storage::IndexedDb(device) = self {
@@ -107,5 +114,9 @@ impl Device for Storage {
 
     async fn usage(&self) -> Result<Usage, DeviceError> {
         delegate!(self.usage())
+    }
+
+    async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        delegate!(self.blocks())
     }
 }
