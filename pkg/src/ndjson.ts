@@ -34,7 +34,7 @@ export interface ImportCollectionResult {
 const BATCH_DOCUMENTS = 500;
 const BATCH_CHARACTERS = 512 * 1024;
 const LINE_CHARACTERS_MAX = 16 * 1024 * 1024;
-const POLICIES = { fail: 'FAIL', update: 'UPDATE', nothing: 'NOTHING' } as const;
+const CLAUSES = { fail: '', update: ' ON ID CONFLICT DO UPDATE', nothing: ' ON ID CONFLICT DO NOTHING' } as const;
 
 /** @internal */
 export function exportCollection(core: Core, collection: string, options: TransferOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -67,8 +67,8 @@ export async function importCollection(
   options: ImportCollectionOptions,
 ): Promise<ImportCollectionResult> {
   const policy = options.onConflict ?? 'fail';
-  if (!Object.hasOwn(POLICIES, policy)) throw new DittoError('query/arguments-invalid', `onConflict is 'fail', 'update' or 'nothing', not ${String(policy)}.`);
-  const batch = new Batch(core, `INSERT INTO ${quoted(collection)} DOCUMENTS (:documents) ON ID CONFLICT DO ${POLICIES[policy]}`);
+  if (!Object.hasOwn(CLAUSES, policy)) throw new DittoError('query/arguments-invalid', `onConflict is 'fail', 'update' or 'nothing', not ${String(policy)}.`);
+  const batch = new Batch(core, `INSERT INTO ${quoted(collection)} DOCUMENTS (:documents)${CLAUSES[policy]}`);
   for await (const { number, text, bytes } of linesOf(source, options.signal)) {
     let document: unknown;
     try {

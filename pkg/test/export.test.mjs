@@ -53,7 +53,7 @@ test('an exported database is imported whole, and an import twice is an import o
   assert.deepEqual({ ...result, exportedAt: undefined }, { database: from.config.databaseID, exportedAt: undefined, version: Ditto.VERSION, documents: 2002, changed: 2002 });
   assert.ok(Math.abs(result.exportedAt - Date.now()) < 60_000);
   assert.equal(heard.at(-1), 2002);
-  assert.deepEqual(await rows(to, "SELECT * FROM a WHERE _id != 'own' ORDER BY _id"), await rows(from));
+  assert.deepEqual((await rows(to)).filter((row) => row._id !== 'own'), await rows(from));
   assert.deepEqual(await rows(to, 'SELECT * FROM b'), await rows(from, 'SELECT * FROM b'));
   assert.equal((await to.storage.import(file.stream())).changed, 0);
   assert.equal((await rows(to)).length, 2001);

@@ -13,7 +13,7 @@ use sync::DocState;
 use value::limits::CLOCK_SKEW_MS_MAX;
 use value::{CollectionName, DecodeError, DocId, ErrorCode, Failure, Hlc, Value};
 
-use crate::draft::{Draft, Write};
+use crate::draft::Write;
 use crate::engine::Engine;
 use crate::io::{Page, PageDocuments, PageForm, PageRequest, Reply, Ticket};
 use crate::pipeline::{Completion, Job, stronger};
@@ -93,24 +93,26 @@ impl<S: Store> Engine<S> {
 
     /// Joins imported states into the group; an error means that blocks are missing.
     pub(crate) fn evaluate_import(&mut self, import: &Import) -> Result<(), ReadError> {
-        let mut writes = Vec::new();
-        // A draft of its own keeps the group clean if a block is missing, and lets a document come twice.
-        let mut own = Draft::default();
-        for (collection, id, state) in import.docs.iter() {
-            let before = View::new(&self.store, vec![&self.pipeline.group.draft, &own]).doc(collection, id)?;
-            if before.clone().join(state) {
+        let view = View::new(&self.store, vec![&self.pipeline.group.draft]);
+        let stored: Result<Vec<Doc>, ReadError> =
+            import.docs.iter().map(|(collection, id, _)| view.doc(collection, id)).collect();
+        // All blocks are there: the group changes from here on, and nothing fails any more.
+        let (stored, group) = (stored?, &mut self.pipeline.group);
+        let mut changed = 0;
+        for ((collection, id, state), stored) in import.docs.iter().zip(stored) {
+            // A document may come twice; then the draft knows it better than the store.
+            let drafted = group.draft.doc(&Key::document(collection, id)).map(|doc| doc.after.clone());
+            let before = drafted.map_or(stored, Option::unwrap_or_default);
+            let changes = if before.is_absent() { !state.is_absent() } else { before.clone().join(state) };
+            if changes {
+                changed += 1;
                 let delta = Some(state.clone());
-                let write = Write { collection: collection.clone(), id: id.clone(), before, delta };
-                own.add(LOCAL, write.clone());
-                writes.push(write);
+                group.draft.add(LOCAL, Write { collection: collection.clone(), id: id.clone(), before, delta });
             }
         }
-        let group = &mut self.pipeline.group;
-        let (changed, wrote) = (writes.len() as u64, !writes.is_empty());
-        writes.into_iter().for_each(|write| group.draft.add(LOCAL, write));
         group.durability = stronger(group.durability, import.durability);
         let result = Ok(Reply::Imported { changed });
-        group.completions.push(Completion::Reply { ticket: import.ticket, result, wrote });
+        group.completions.push(Completion::Reply { ticket: import.ticket, result, wrote: changed > 0 });
         Ok(())
     }
 }
