@@ -16,7 +16,7 @@ scenario('a full disk is a condition with an event; reads go on, and it is over 
   await watchConditions(peer);
   const insert = (id, bytes) => peer.mistake('INSERT INTO movies DOCUMENTS (:doc)', { doc: { _id: id, text: randomBytes(bytes).toString('base64') } });
 
-  // Until nothing more fits: flushes and merges are refused on the way too.
+  // Until nothing more fits; the log is flushed every ten documents or so, into the same space.
   const kept = [];
   let refused = null;
   for (let n = 0; refused === null && n < 200; n += 1) {

@@ -5,7 +5,9 @@
 
 use store::{BlockId, DeviceBatch, DeviceError, Durability, Written};
 use sync::DocState;
-use value::{CollectionName, ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
+
+pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
 
 /// Joins an output to the input that answers it, and a request to its reply.
 ///
@@ -398,44 +400,6 @@ pub enum Reply {
         /// Where the write is in the log; `None` for a read, inside a transaction, or when nothing changed.
         commit: Option<Seq>,
     },
-}
-
-/// Which stored documents are wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageRequest {
-    /// One collection, or all of them.
-    pub collection: Option<CollectionName>,
-    /// Where the page before ended; `None` for the first.
-    pub after: Option<Vec<u8>>,
-    /// What of them.
-    pub form: PageForm,
-}
-
-/// What is wanted of stored documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PageForm {
-    /// Their fields with `_id`, as a SELECT shows them.
-    Objects,
-    /// Their whole state, tombstones included.
-    States,
-}
-
-/// Stored documents in the order of their keys, about 512 KiB of them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page {
-    /// The documents; there may be none although more follow.
-    pub documents: PageDocuments,
-    /// Where the next page starts; `None` after the last.
-    pub after: Option<Vec<u8>>,
-}
-
-/// The documents of a page, in the form that was asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PageDocuments {
-    /// Objects.
-    Objects(Vec<Value>),
-    /// States.
-    States(Vec<DocState>),
 }
 
 /// One peer in reach.

@@ -15,7 +15,7 @@ use value::{CollectionName, DecodeError, DocId, ErrorCode, Failure, Hlc, Value};
 
 use crate::draft::Write;
 use crate::engine::Engine;
-use crate::io::{Page, PageDocuments, PageForm, PageRequest, Reply, Ticket};
+use crate::io::{Reply, Ticket};
 use crate::pipeline::{Completion, Job, stronger};
 use crate::record::LOCAL;
 use crate::view::{self, View, object};
@@ -26,6 +26,44 @@ const PAGE_BYTES: usize = 512 * 1024;
 const ROWS_MAX: usize = 256;
 /// Rows read when nothing is known of their size.
 const ROWS_FIRST: usize = 8;
+
+/// Which stored documents are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// One collection, or all of them.
+    pub collection: Option<CollectionName>,
+    /// Where the page before ended; `None` for the first.
+    pub after: Option<Vec<u8>>,
+    /// What of them.
+    pub form: PageForm,
+}
+
+/// What is wanted of stored documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageForm {
+    /// Their fields with `_id`, as a SELECT shows them.
+    Objects,
+    /// Their whole state, tombstones included.
+    States,
+}
+
+/// Stored documents in the order of their keys, about 512 KiB of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The documents; there may be none although more follow.
+    pub documents: PageDocuments,
+    /// Where the next page starts; `None` after the last.
+    pub after: Option<Vec<u8>>,
+}
+
+/// The documents of a page, in the form that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PageDocuments {
+    /// Objects.
+    Objects(Vec<Value>),
+    /// States.
+    States(Vec<DocState>),
+}
 
 /// States that wait to be joined in.
 #[derive(Debug)]
