@@ -27,6 +27,19 @@ export interface RawRows {
   readonly commit: bigint | undefined;
 }
 
+/** Documents as a section of an export; `after` is missing on the last page. */
+export interface StatePage {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly documents: number;
+  readonly after?: Uint8Array;
+}
+
+/** What a section of an export was. */
+export type ImportedSection =
+  | { kind: 'head'; database: string; time: number; version: string }
+  | { kind: 'documents'; documents: number; changed: number }
+  | { kind: 'end'; documents: number; sections: number };
+
 /** What `Peer.open` takes. */
 export interface OpenOptions {
   /** Name of the database. */
@@ -99,6 +112,8 @@ export interface StorageUsage {
   readonly logBytes: number;
   /** Sorted segments. */
   readonly segmentBytes: number;
+  /** The manifest and small records. */
+  readonly metaBytes: number;
   /** Everything of this origin, as the browser estimates it; `null` where it does not tell. */
   readonly originUsage: number | null;
   /** What the browser would allow this origin; `null` where it does not tell. */
@@ -108,6 +123,34 @@ export interface StorageUsage {
 /** Is told what happens; answers whether it took care of it. */
 export type EventSink = <K extends keyof EngineEvents>(kind: K, value: EngineEvents[K]) => boolean;
 
+/** One thing that is not as it should be. */
+export interface VerifyFinding {
+  /** `orphan`: a block that nothing needs; it wastes space and harms nothing. */
+  readonly kind: 'block' | 'log' | 'manifest' | 'orphan' | 'row';
+  /** Which one. */
+  readonly name: string;
+  /** What is wrong with it. */
+  readonly problem: string;
+}
+
+/** What a walk over the whole store has found. */
+export interface VerifyReport {
+  /** Whether everything can be read. */
+  readonly ok: boolean;
+  /** At most 1,000. */
+  readonly findings: readonly VerifyFinding[];
+  readonly counts: {
+    readonly logRecords: number;
+    readonly segments: number;
+    readonly segmentBytes: number;
+    /** Tombstones and superseded rows included. */
+    readonly rows: number;
+    readonly orphans: number;
+    /** Findings beyond the 1,000. */
+    readonly untold: number;
+  };
+}
+
 /** What a peer tells without being asked. */
 export interface EngineEvents {
   /** Credentials are needed; 0: now. Answers whether a handler took care of it. */
@@ -115,7 +158,11 @@ export interface EngineEvents {
   /** A live query that had to wait for storage turned out to be wrong. */
   failed: { code: string; message: string };
   presence: RawPresence;
+  /** The space in use may have changed; told after `watchSpace(true)`. */
+  space: undefined;
   status: SyncStatus;
-  /** Where the data is kept. */
-  storage: { mode: StorageMode; persistent: boolean; reason: string | null };
+  /** Where the data is kept, and how that is doing. */
+  storage: { mode: StorageMode; persistent: boolean; condition: 'ok' | 'full' | 'lost'; reason: string | null };
+  /** Blocks that `verify` has walked. */
+  verifying: { done: number; total: number };
 }

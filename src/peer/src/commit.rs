@@ -12,6 +12,7 @@ use crate::io::{CommitOutcome, LinkId, Output, Reply, Ticket};
 use crate::log_tail::{LogEntry, Via};
 use crate::network::Link;
 use crate::packed::Packed;
+use crate::page::Import;
 use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
 use crate::record::{LOCAL, Record};
 use crate::request::answer;
@@ -140,6 +141,7 @@ impl<S: Store> Engine<S> {
     fn evaluate(&mut self, job: &Job) -> Result<(), ReadError> {
         match job {
             Job::Begin { .. } => panic!("a transaction is opened before its turn to be evaluated"),
+            Job::Import(import) => self.evaluate_import(import),
             Job::Remote(unit) => self.evaluate_remote(unit),
             Job::Statement { ticket, prepared, durability } => {
                 let stamp = self.stamp();
@@ -330,7 +332,9 @@ impl<S: Store> Engine<S> {
         self.fail_group(group, failure);
         for job in std::mem::take(&mut self.pipeline.jobs) {
             match job {
-                Job::Begin { ticket, .. } | Job::Statement { ticket, .. } => self.reply(ticket, Err(failure.clone())),
+                Job::Begin { ticket, .. } | Job::Import(Import { ticket, .. }) | Job::Statement { ticket, .. } => {
+                    self.reply(ticket, Err(failure.clone()))
+                }
                 Job::Remote(unit) => self.drop_link(unit.link, failure.code),
             }
         }
@@ -346,7 +350,7 @@ impl<S: Store> Engine<S> {
 }
 
 /// Merges a delta's bytes into a document; says also whether that changed it. `None`: the delta cannot be read.
-fn joined(before: &Packed, delta: &[u8]) -> Result<Option<(bool, Effect)>, ReadError> {
+pub(crate) fn joined(before: &Packed, delta: &[u8]) -> Result<Option<(bool, Effect)>, ReadError> {
     let Ok(doc) = Doc::read(delta) else { return Ok(None) };
     let (newest, delta) = (doc.newest(), Packed::of(delta));
     if before.is_absent() && !doc.is_absent() {

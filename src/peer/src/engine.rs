@@ -12,7 +12,7 @@ use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 
 use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
-use crate::io::{Input, ObserverId, Output, Status, SubscriptionId, Ticket};
+use crate::io::{Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
 use crate::log_tail::{LogEntry, LogTail};
 use crate::network::Network;
 use crate::observer::Observer;
@@ -41,6 +41,8 @@ pub struct Engine<S> {
     pub(crate) transactions: Transactions,
     /// Statements that only read and wait for their turn or for blocks.
     pub(crate) reads: Vec<(Ticket, Rc<Prepared>)>,
+    /// Pages of stored documents that wait for their turn or for blocks.
+    pub(crate) pages: Vec<(Ticket, PageRequest)>,
     pub(crate) observers: SmallMap<ObserverId, Observer>,
     pub(crate) subscriptions: SmallMap<SubscriptionId, (dql::Subscription, Object)>,
     pub(crate) network: Network,
@@ -76,6 +78,7 @@ impl<S: Store> Engine<S> {
             pipeline: Pipeline::default(),
             transactions: Transactions::default(),
             reads: Vec::new(),
+            pages: Vec::new(),
             observers: SmallMap::new(),
             subscriptions: SmallMap::new(),
             booted: false,
@@ -117,11 +120,13 @@ impl<S: Store> Engine<S> {
                 self.execute(ticket, transaction, text, args, durability);
             }
             Input::Frame { link, bytes } => self.frame(link, &bytes),
+            Input::Import { ticket, docs, durability } => self.import(ticket, docs, durability),
             Input::LinkDown { link } => self.link_down(link),
             Input::LinkUp { link, kind, target } => self.link_up(link, kind, target),
             Input::Loaded { ticket, blocks } => self.loaded(ticket, blocks),
             Input::LoadFailed { ticket, failure } => self.load_failed(ticket, failure),
             Input::LogGrew { entries } => self.pipeline.foreign.extend(entries),
+            Input::Lost { failure } => self.break_down(failure),
             Input::Login { ticket, provider, token } => self.login(ticket, provider, token),
             Input::Logout => self.logout(),
             Input::Maintained { ticket, result } => self.maintained(ticket, result),
@@ -137,6 +142,7 @@ impl<S: Store> Engine<S> {
                 }
             }
             Input::Online => self.online(),
+            Input::Page { ticket, request } => self.page(ticket, request),
             Input::PeerSeen { peer } => self.peer_seen(peer),
             Input::Reloaded { ticket, manifest } => self.reloaded(ticket, manifest),
             Input::SetProfile { device_name, metadata } => self.set_profile(device_name, metadata),
@@ -180,6 +186,7 @@ impl<S: Store> Engine<S> {
         while self.run_pipeline() {}
         self.run_transactions();
         self.run_reads();
+        self.run_pages();
         self.run_observers();
         self.run_links();
         self.run_maintenance();
@@ -279,7 +286,9 @@ impl<S: Store> Engine<S> {
     /// The store cannot go on: everything that waits fails, and so will everything that comes.
     pub(crate) fn break_down(&mut self, failure: Failure) {
         self.fail_pipeline(&failure);
-        for (ticket, _) in std::mem::take(&mut self.reads) {
+        let reads = std::mem::take(&mut self.reads).into_iter().map(|(ticket, _)| ticket);
+        let pages = std::mem::take(&mut self.pages).into_iter().map(|(ticket, _)| ticket);
+        for ticket in reads.chain(pages) {
             self.reply(ticket, Err(failure.clone()));
         }
         self.fail_transactions(&failure);

@@ -12,6 +12,8 @@
 //!
 //! Source: Firezone's "sans-IO" essay and str0m for the shape; `docs/wire.md` and `ARCHITECTURE.md` for the rest.
 
+pub mod backup;
+mod check;
 mod commit;
 pub mod config;
 mod cursor;
@@ -26,6 +28,7 @@ mod log_tail;
 mod network;
 mod observer;
 mod packed;
+mod page;
 mod pipeline;
 mod presence;
 mod pump;
@@ -37,6 +40,7 @@ mod status;
 mod transaction;
 mod view;
 
+pub use check::EngineContent;
 pub use config::{Boot, Config, Role};
 pub use engine::Engine;
 pub use layout::DocumentLayout;

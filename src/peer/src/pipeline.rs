@@ -14,6 +14,7 @@ use crate::cursor::Cursor;
 use crate::draft::Draft;
 use crate::io::{LinkId, Reply, Ticket};
 use crate::log_tail::Via;
+use crate::page::Import;
 use crate::statement::Prepared;
 
 /// Jobs of one commit at most.
@@ -31,6 +32,8 @@ pub enum Job {
         /// Whether writes are refused.
         read_only: bool,
     },
+    /// Joins imported states in.
+    Import(Import),
     /// Merges what a link brought.
     Remote(RemoteUnit),
     /// A statement that can write.

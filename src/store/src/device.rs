@@ -185,6 +185,11 @@ pub trait Device {
 
     /// Returns how much is held.
     async fn usage(&self) -> Result<Usage, DeviceError>;
+
+    /// Returns the names of all blocks, in any order; `None` from a device that cannot list them.
+    async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(None)
+    }
 }
 
 /// A device that never waits; every such device is a `Device` too. Contracts as there.
@@ -213,6 +218,10 @@ pub trait DeviceNow {
     fn clear_now(&self) -> Result<(), DeviceError>;
     /// As `Device::usage`.
     fn usage_now(&self) -> Result<Usage, DeviceError>;
+    /// As `Device::blocks`.
+    fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(None)
+    }
 }
 
 impl<D: DeviceNow> Device for D {
@@ -256,6 +265,10 @@ impl<D: DeviceNow> Device for D {
 
     async fn usage(&self) -> Result<Usage, DeviceError> {
         self.usage_now()
+    }
+
+    async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        self.blocks_now()
     }
 }
 

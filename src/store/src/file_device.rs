@@ -399,6 +399,10 @@ impl<F: Folder> DeviceNow for FileDevice<F> {
     fn usage_now(&self) -> Result<Usage, DeviceError> {
         Ok(self.files.borrow().usage())
     }
+
+    fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(Some(self.files.borrow().catalog.blocks.keys().copied().collect()))
+    }
 }
 
 fn block_name(block: BlockId) -> String {

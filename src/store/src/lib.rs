@@ -32,6 +32,7 @@ mod packing;
 mod rows;
 mod segment;
 mod store;
+mod verify;
 
 pub use device::{
     Appended, BlockId, BlockKind, BootImage, Device, DeviceBatch, DeviceError, DeviceNow, Durability, Records, Usage,
@@ -48,6 +49,7 @@ pub use memory_device::MemoryDevice;
 pub use memory_folder::MemoryFolder;
 pub use memory_store::MemoryStore;
 pub use store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
+pub use verify::{Content, Finding, FindingKind, Verification, VerifyCounts, VerifyReport, verify_now};
 
 #[cfg(test)]
 mod tests;

@@ -167,6 +167,10 @@ impl DeviceNow for MemoryDevice {
     fn usage_now(&self) -> Result<Usage, DeviceError> {
         Ok(self.state().usage())
     }
+
+    fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(Some(self.state().blocks.keys().copied().collect()))
+    }
 }
 
 /// Unframes a record and checks that it lies under its own sequence.

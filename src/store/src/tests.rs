@@ -7,6 +7,7 @@ mod format;
 mod key;
 mod suite;
 mod tabs;
+mod verify;
 
 use std::collections::BTreeMap;
 

@@ -10,6 +10,7 @@
 //!
 //! Sources: the WHATWG standards of web sockets, channels and locks; W3C IndexedDB 3.0 and WebRTC 1.0; `docs/storage.md`.
 
+mod backup;
 mod channel;
 mod cipher;
 mod clock;
@@ -19,6 +20,7 @@ mod driver;
 mod effects;
 mod exports;
 mod folder;
+mod health;
 mod identity;
 mod js;
 mod links;

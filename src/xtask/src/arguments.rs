@@ -20,6 +20,7 @@ cargo xtask COMMAND
                           builds everything, starts a Big Peer with real data and serves the demo
   test [--only tidy|format|native|sim|browser|size|package|bench|e2e] [-- ARGUMENTS]
                           runs every test, or one stage; ARGUMENTS go to its test runner
+  nightly                 what takes too long for every run: 200 kills of browsers, 10,000 seeds of the simulator
   setup [--tests]         installs what is missing (with --tests: the browser and its driver too)
   pkg                     builds the npm package into pkg/dist
   bench size [--json FILE]
@@ -39,6 +40,7 @@ pub enum Command {
     Bench(bench::Options),
     Demo(DemoOptions),
     Help,
+    Nightly,
     Pkg,
     Setup(Scope),
     Sim(Vec<OsString>),
@@ -78,6 +80,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Command> {
         "bench" => bench(&mut parser),
         "demo" => demo(&mut parser),
         "help" => Ok(Command::Help),
+        "nightly" => end(&mut parser, Command::Nightly),
         "pkg" => end(&mut parser, Command::Pkg),
         "setup" => {
             let tests = flag(&mut parser, "tests")?;
@@ -179,6 +182,7 @@ mod tests {
     #[test]
     fn words_become_commands() {
         assert_eq!(parsed("").ok(), Some(Command::Help));
+        assert_eq!(parsed("nightly").ok(), Some(Command::Nightly));
         assert_eq!(parsed("setup --tests").ok(), Some(Command::Setup(Scope::Tests)));
         assert_eq!(parsed("tidy --fix").ok(), Some(Command::Tidy(Mode::Fix)));
         assert_eq!(parsed("sim --seeds 3").ok(), Some(Command::Sim(vec!["--seeds".into(), "3".into()])));

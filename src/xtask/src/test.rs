@@ -87,7 +87,7 @@ impl Stage {
             Stage::Size => size(workspace),
             Stage::Package => package(workspace, rest),
             Stage::Bench => bench::store::self_test(workspace),
-            Stage::E2e => e2e(workspace, rest),
+            Stage::E2e => e2e(workspace, rest, &[]),
         }
     }
 }
@@ -194,12 +194,13 @@ fn package(workspace: &Workspace, rest: &[OsString]) -> Result<usize> {
     passed.filter(|passed| *passed > 0).ok_or_else(|| Error::Found("no test ran".into()))
 }
 
-fn e2e(workspace: &Workspace, rest: &[OsString]) -> Result<usize> {
+/// The end-to-end tests; `environment` is for those that can be told to do more.
+pub fn e2e(workspace: &Workspace, rest: &[OsString], environment: &[(&str, &str)]) -> Result<usize> {
     pkg::run(workspace)?;
     build_demo(workspace)?;
     let big_peer = build_big_peer(workspace, Build::Debug)?;
     let mut run = workspace.program("node");
-    run.arg("tests/e2e/run.mjs").args(rest);
+    run.arg("tests/e2e/run.mjs").args(rest).envs(environment.iter().copied());
     run.env("SHOAL_BIG_PEER_BIN", big_peer).env("SHOAL_CHROMIUM", setup::chromium());
     run.env("SHOAL_WWW_DIST", workspace.path("www/dist")).env("SHOAL_PKG_DIST", workspace.path("pkg/dist"));
     count_passed(process::run_shown(&mut run, LIMIT)?)

@@ -29,20 +29,23 @@ impl Drop for Raw {
 
 impl Raw {
     /// Opens a database that exists.
-    pub async fn open(name: &str) -> Result<Raw, DeviceError> {
+    ///
+    /// `taken` is called once when another page wants to delete or upgrade it; this connection is closed by then.
+    pub async fn open(name: &str, taken: impl FnOnce() + 'static) -> Result<Raw, DeviceError> {
         let factory: IdbFactory = js::global("indexedDB").unchecked_into();
         let request = factory.open(name).map_err(|exception| from_exception(&exception))?;
         let database: IdbDatabase = answer(&request).await?.unchecked_into();
         let lost = Rc::new(Cell::new(false));
-        let marks = |event: &'static str| {
-            let (lost, handle) = (lost.clone(), database.clone());
-            EventListener::new(&database, event, move |_| {
-                // `versionchange`: someone wants to delete the database; whoever holds on to it blocks them.
+        let (closed, changed, handle) = (lost.clone(), lost.clone(), database.clone());
+        let listeners = [
+            EventListener::once(&database, "close", move |_| closed.set(true)),
+            EventListener::once(&database, "versionchange", move |_| {
+                // Whoever holds on to a database that is to be deleted blocks the deletion.
                 handle.close();
-                lost.set(true);
-            })
-        };
-        let listeners = [marks("close"), marks("versionchange")];
+                changed.set(true);
+                taken();
+            }),
+        ];
         Ok(Raw { database, lost, _listeners: listeners })
     }
 
