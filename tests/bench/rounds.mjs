@@ -35,6 +35,8 @@ export class Rounds {
   #failures = [];
   #stopped = false;
   #browser;
+  /** The bulks of the present round. */
+  #bulkMs = new Map();
   /** The browser's version. */
   chromium = null;
   /** When the last page of an origin was closed. */
@@ -124,27 +126,22 @@ export class Rounds {
       }
       const { ms, bytes } = await page.do('bulk', 0, this.#size.bulk);
       this.#add(name, 'bulk_10k_ms', ms);
-      const disk = async () => {
-        const usage = await page.do('usage');
-        const origin = (usage.origin - before.origin) / bytes;
-        return { ratio: usage.stored === null ? origin : usage.stored / bytes, origin };
-      };
-      this.#add(name, 'disk_ratio_at_once', (await disk()).ratio);
+      this.#bulkMs.set(name, ms);
+      this.#add(name, 'disk_ratio_at_once', (await diskRatios(page, before, bytes)).stored);
       await page.do('settle', settleLimitMs.small);
-      const settled = await disk();
-      this.#add(name, 'disk_ratio', settled.ratio);
+      const settled = await diskRatios(page, before, bytes);
+      this.#add(name, 'disk_ratio', settled.stored);
       this.#add(name, 'disk_origin_ratio', settled.origin);
       await page.do('close');
-      return `${show(ms)} ms, ${show(settled.ratio)} of the JSON on the device`;
+      return `${show(ms)} ms, ${show(settled.stored)} of the JSON on the device`;
     });
   }
 
-  /** Both bulks of the same round. */
+  /** Over the bulks of one round. */
   #compareWithDexie() {
-    const last = (name) => this.#samples.of(name, 'bulk_10k_ms').at(-1);
-    const dexie = last('dexie');
-    if (dexie === undefined) return;
-    for (const name of this.#sites.keys()) if (last(name) !== undefined) this.#add(name, 'bulk_10k_vs_dexie', dexie / last(name));
+    const dexie = this.#bulkMs.get('dexie');
+    if (dexie !== undefined) for (const [name, ms] of this.#bulkMs) this.#add(name, 'bulk_10k_vs_dexie', dexie / ms);
+    this.#bulkMs.clear();
   }
 
   #concurrent(name) {
@@ -213,14 +210,12 @@ export class Rounds {
         bytes += part.bytes;
       }
       await page.do('settle', settleLimitMs.large);
-      const usage = await page.do('usage');
-      const origin = (usage.origin - before.origin) / bytes;
-      const ratio = usage.stored === null ? origin : usage.stored / bytes;
+      const { stored, origin } = await diskRatios(page, before, bytes);
       await page.do('close');
       this.#add(name, 'load_100k_ms', ms);
-      this.#add(name, 'disk_ratio_100k', ratio);
+      this.#add(name, 'disk_ratio_100k', stored);
       this.#add(name, 'disk_origin_ratio_100k', origin);
-      this.#log(null, 'load', name, `${show(ms)} ms, ${show(ratio)} of the JSON on the device`);
+      this.#log(null, 'load', name, `${show(ms)} ms, ${show(stored)} of the JSON on the device`);
       return bytes;
     });
   }
@@ -289,6 +284,13 @@ export class Rounds {
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     }
   }
+}
+
+/** Over the bytes of the JSON: what the store says it keeps, or else what its origin has grown by; and that growth. */
+async function diskRatios(page, before, bytes) {
+  const usage = await page.do('usage');
+  const origin = (usage.origin - before.origin) / bytes;
+  return { stored: usage.stored === null ? origin : usage.stored / bytes, origin };
 }
 
 /** Three figures, as people read them. */
