@@ -5,7 +5,9 @@
  */
 
 import { Peer as ModulePeer } from '../dist/wasm/shoal.js';
+import type { RawSecret } from './encryption.js';
 import type { ErrorCode } from './error.js';
+import type { Folder } from './node-folder.js';
 import type { DQLQueryArguments } from './store.js';
 
 export { ModulePeer };
@@ -35,6 +37,11 @@ export interface OpenOptions {
   bigPeerUrl?: string;
   deviceName: string;
   version: string;
+  /** What the store is locked with. */
+  encryption?: RawSecret;
+  /** Where a host with files keeps the store; the folder itself is opened by `Core`. */
+  path?: string;
+  folder?: Folder;
 }
 
 /** One peer of the presence graph. */
@@ -83,6 +90,9 @@ export interface SyncLink {
   readonly acknowledged: bigint;
 }
 
+/** What keeps the data: IndexedDB; memory, lost with the page or process; files, under Node. */
+export type StorageMode = 'indexeddb' | 'memory' | 'files';
+
 /** How much space the store uses, in bytes. */
 export interface StorageUsage {
   /** The commit log. */
@@ -107,5 +117,5 @@ export interface EngineEvents {
   presence: RawPresence;
   status: SyncStatus;
   /** Where the data is kept. */
-  storage: { mode: 'indexeddb' | 'memory'; persistent: boolean; reason: string | null };
+  storage: { mode: StorageMode; persistent: boolean; reason: string | null };
 }

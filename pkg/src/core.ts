@@ -9,6 +9,7 @@ import type { EngineEvents, OpenOptions, Peer } from './bindings.js';
 import { openEngine, type Place } from './engine.js';
 import { DittoError, toDittoError } from './error.js';
 import { Logger } from './logger.js';
+import { inFolder } from './node-folder.js';
 
 type Listener<K extends keyof EngineEvents> = (value: EngineEvents[K]) => boolean | void;
 
@@ -49,7 +50,9 @@ export class Core {
   async #open(options: OpenOptions): Promise<Peer> {
     try {
       const lost = (error: DittoError) => this.#lose(error);
-      const peer = await openEngine(options, this.place, { event: (kind, value) => this.#emit(kind, value), lost });
+      const { path } = options;
+      const open = (complete: OpenOptions) => openEngine(complete, this.place, { event: (kind, value) => this.#emit(kind, value), lost });
+      const peer = await (path === undefined ? open(options) : inFolder(path, (folder) => open({ ...options, folder })));
       if (this.#state.name === 'opening') {
         for (const job of this.#state.waiting) job.run(peer);
         this.#state = { name: 'open', peer };

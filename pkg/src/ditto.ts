@@ -2,8 +2,9 @@
 
 import { Authenticator } from './auth.js';
 import { CBOR } from './cbor.js';
-import { checkConfig, directoryOf, DittoConfig, endpoint } from './config.js';
+import { checkConfig, directoryOf, DittoConfig, endpoint, pathOf } from './config.js';
 import { Core } from './core.js';
+import { rawSecret } from './encryption.js';
 import { Logger } from './logger.js';
 import { Observer } from './observer.js';
 import { checkOptions, type DittoOptions } from './options.js';
@@ -59,6 +60,8 @@ export class Ditto {
   /** The configuration it was opened with. */
   readonly config: Readonly<DittoConfig>;
   readonly #core: Core;
+  /** Where files are kept, as it was when the database was opened. */
+  readonly #path: string | undefined;
   #deviceName = 'browser';
   #transportConfig: TransportConfig = new TransportConfig().freeze();
 
@@ -67,12 +70,15 @@ export class Ditto {
     checkOptions(options);
     this.config = config.copy().freeze();
     const { databaseID, connect } = config;
+    this.#path = pathOf(config);
     this.#core = new Core({
       database: databaseID,
       directory: directoryOf(config),
       ...(connect.mode === 'server' ? { bigPeerUrl: endpoint(connect.url, databaseID) } : {}),
       deviceName: this.#deviceName,
       version: VERSION,
+      ...(this.#path === undefined ? {} : { path: this.#path }),
+      ...(options.encryption === undefined ? {} : { encryption: rawSecret(options.encryption) }),
     }, options.worker === true ? 'worker' : 'page');
     this.#core.on('failed', ({ code, message }) => Logger.error(`${code}: ${message}`));
     this.#core.on('storage', ({ mode, reason }) => {
@@ -84,7 +90,7 @@ export class Ditto {
     this.store = new Store(this, this.#core, options.durability);
     this.sync = new Sync(this, this.#core);
     this.presence = new Presence(this, this.#core);
-    this.storage = new Storage(this.#core);
+    this.storage = new Storage(this.#core, this.#path);
     this.smallPeerInfo = new SmallPeerInfo();
   }
 
@@ -128,9 +134,9 @@ export class Ditto {
     this.#core.dismiss((peer) => peer.setProfile(this.#deviceName, CBOR.encode(this.presence.peerMetadata)));
   }
 
-  /** The name of the store within this origin. */
+  /** The name of the store within this origin; under Node the absolute path of its directory, if it has one. */
   get absolutePersistenceDirectory(): string {
-    return directoryOf(this.config);
+    return this.#path ?? directoryOf(this.config);
   }
 
   /** Always: there is no licence to check. */

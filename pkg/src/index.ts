@@ -2,7 +2,7 @@
 
 export * from './attachment.js';
 export { Authenticator, type AuthenticationExpirationHandler, type AuthenticationStatus, type LoginResult } from './auth.js';
-export type { StorageUsage, SyncLink, SyncStatus } from './bindings.js';
+export type { StorageMode, StorageUsage, SyncLink, SyncStatus } from './bindings.js';
 export { CBOR } from './cbor.js';
 export * from './compat.js';
 export { DittoConfig, type DittoConfigConnect, type DittoConfigConnectServer, type DittoConfigConnectSmallPeersOnly } from './config.js';
@@ -30,6 +30,7 @@ export {
   Presence,
   type PresenceGraph,
 } from './presence.js';
+export type { EncryptionSecret } from './encryption.js';
 export type { DittoOptions, Durability } from './options.js';
 export { QueryResult, QueryResultItem } from './query-result.js';
 export { SmallPeerInfo } from './small-peer-info.js';

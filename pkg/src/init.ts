@@ -9,6 +9,7 @@
 
 import initialise from '../dist/wasm/shoal.js';
 import { DittoError } from './error.js';
+import { isNode, nodeModule } from './node.js';
 
 /** What the module can be loaded from. */
 export type WebAssemblyModule = RequestInfo | URL | Response | BufferSource | WebAssembly.Module | string | null;
@@ -94,9 +95,7 @@ async function compile(source: Exclude<WebAssemblyModule, null>): Promise<WebAss
 
 /** Node's `fetch` does not read `file:` addresses. */
 async function readFile(address: URL): Promise<Uint8Array<ArrayBuffer>> {
-  // Joined at run time: a literal, even one that a minifier folds back, makes bundlers for the browser look for it.
-  const name = ['node:fs', 'promises'].join('/');
-  const files = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as { readFile(file: URL): Promise<Uint8Array<ArrayBuffer>> };
+  const files = await nodeModule<{ readFile(file: URL): Promise<Uint8Array<ArrayBuffer>> }>('fs', 'promises');
   return files.readFile(address);
 }
 
@@ -119,9 +118,4 @@ function besidePrebundle(file: string): string | null {
   const here = import.meta.url;
   const at = here.indexOf('/.vite/deps');
   return at < 0 ? null : `${here.slice(0, at)}/shoal/dist/${file}`;
-}
-
-function isNode(): boolean {
-  const host = globalThis as { process?: { versions?: { node?: string } } };
-  return typeof host.process?.versions?.node === 'string';
 }

@@ -1,5 +1,6 @@
 /** How a database is opened beside its configuration; extensions of the original. */
 
+import { type EncryptionSecret, rawSecret } from './encryption.js';
 import { DittoError } from './error.js';
 
 /** What a write must survive before `execute` resolves; docs/storage.md has the table. */
@@ -11,6 +12,11 @@ export interface DittoOptions {
   durability?: Durability | undefined;
   /** Whether the engine runs in a dedicated worker, so that it never blocks the page; docs/worker.md tells what differs. */
   worker?: boolean | undefined;
+  /**
+   * Encrypts the store on disk; docs/storage.md says what stays readable. A store is encrypted from its first opening or never,
+   * and every later opening needs the same secret.
+   */
+  encryption?: EncryptionSecret | undefined;
 }
 
 const DURABILITIES: readonly unknown[] = ['memory', 'relaxed', 'strict'];
@@ -32,4 +38,5 @@ export function checkOptions(options: DittoOptions): void {
   if (worker === true && typeof Worker !== 'function') {
     throw new DittoError('unsupported', 'This host has no web workers (Node has none): open without worker: true.');
   }
+  if (options.encryption !== undefined) rawSecret(options.encryption);
 }

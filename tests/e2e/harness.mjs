@@ -340,10 +340,13 @@ const kinds = {
 
 /** A replica in a page: `window.ditto`. */
 class Peer {
-  /** `bigPeer`: absent for peers only; `start`: whether sync is switched on; `subscriptions`: collections; `worker`: whether the engine runs in one. */
-  constructor(page, { bigPeer, directory = 'replica', subscriptions = ['movies'], start = true, worker = workersEverywhere, token: given = token } = {}) {
+  /**
+   * `bigPeer`: absent for peers only; `start`: whether sync is switched on; `subscriptions`: collections; `worker`: whether the engine runs
+   * in one; `encryption`: a secret.
+   */
+  constructor(page, { bigPeer, directory = 'replica', subscriptions = ['movies'], start = true, worker = workersEverywhere, token: given = token, encryption } = {}) {
     this.page = page;
-    this.options = { database, url: bigPeer?.url, token: given, directory, subscriptions, start, worker };
+    this.options = { database, url: bigPeer?.url, token: given, directory, subscriptions, start, worker, encryption };
   }
 
   async open(change = {}) {
@@ -353,7 +356,8 @@ class Peer {
       const { init, Ditto, DittoConfig, Authenticator } = window.shoal;
       await init({ webAssemblyModule: window.wasmAddress, inPage: !options.worker });
       const connect = options.url ? { mode: 'server', url: options.url } : { mode: 'smallPeersOnly' };
-      const ditto = await Ditto.open(new DittoConfig(options.database, connect, options.directory), { worker: options.worker });
+      const { encryption, worker } = options;
+      const ditto = await Ditto.open(new DittoConfig(options.database, connect, options.directory), { encryption, worker });
       window.logins = [];
       if (options.url) {
         await ditto.auth.setExpirationHandler(async (expiring) => {

@@ -22,6 +22,9 @@ use crate::record::Record;
 use crate::statement::Prepared;
 use crate::transaction::Transactions;
 
+/// Blocks of one `Output::Load`: some milliseconds of decompressing.
+const LOAD_BLOCKS_MAX: usize = 16;
+
 /// One peer over a store `S`. See the crate's documentation for the rule of use.
 pub struct Engine<S> {
     pub(crate) config: Config,
@@ -111,7 +114,7 @@ impl<S: Store> Engine<S> {
             Input::DialFailed { target, code } => self.dial_failed(&target, code),
             Input::End { ticket, transaction, commit } => self.end(ticket, transaction, commit),
             Input::Execute { ticket, transaction, text, args, durability } => {
-                self.execute(ticket, transaction, text, &args, durability);
+                self.execute(ticket, transaction, text, args, durability);
             }
             Input::Frame { link, bytes } => self.frame(link, &bytes),
             Input::LinkDown { link } => self.link_down(link),
@@ -127,7 +130,7 @@ impl<S: Store> Engine<S> {
                 self.maintenance_due = true;
             }
             Input::MayLink(may) => self.may_link(may),
-            Input::Observe { ticket, observer, text, args } => self.observe(ticket, observer, text, &args),
+            Input::Observe { ticket, observer, text, args } => self.observe(ticket, observer, text, args),
             Input::ObserverReady { observer } => {
                 if let Some(observer) = self.observers.get_mut(&observer) {
                     observer.ready();
@@ -140,7 +143,10 @@ impl<S: Store> Engine<S> {
             Input::Signal { to, payload } => self.send_signal(to, payload),
             Input::Subscribe { ticket, subscription, text, args } => self.subscribe(ticket, subscription, &text, &args),
             Input::SyncOn(on) => self.sync_on(on),
-            Input::Timeout => self.time_passed(),
+            Input::Timeout => {
+                self.maintenance_due |= self.store.maintenance_at().is_some_and(|due| due <= self.now);
+                self.time_passed();
+            }
             Input::Unobserve { observer } => _ = self.observers.remove(&observer),
             Input::Unsubscribe { subscription } => self.unsubscribe(subscription),
         }
@@ -154,7 +160,9 @@ impl<S: Store> Engine<S> {
 
     /// Returns when `Input::Timeout` is due.
     pub fn next_timeout(&self) -> Option<Millis> {
-        self.network_timeout()
+        // What is due already waits for something else than the time.
+        let store = self.store.maintenance_at().filter(|due| self.may_compact && *due > self.now);
+        self.network_timeout().into_iter().chain(store).min()
     }
 
     /// Returns the store, for figures.
@@ -196,10 +204,11 @@ impl<S: Store> Engine<S> {
             ReadError::NotResident(blocks) => {
                 let missing: Vec<BlockId> =
                     blocks.into_iter().filter(|block| self.loading.insert(*block, ()).is_none()).collect();
-                if !missing.is_empty() {
+                // In pieces, so that no answer keeps the host busy for long.
+                for blocks in missing.chunks(LOAD_BLOCKS_MAX) {
                     let ticket = self.ticket();
-                    self.loads.insert(ticket, missing.clone());
-                    self.outputs.push_back(Output::Load { ticket, blocks: missing });
+                    self.loads.insert(ticket, blocks.to_vec());
+                    self.outputs.push_back(Output::Load { ticket, blocks: blocks.to_vec() });
                 }
                 Ok(())
             }

@@ -20,10 +20,12 @@ mod draft;
 mod engine;
 mod incoming;
 pub mod io;
+mod layout;
 mod link;
 mod log_tail;
 mod network;
 mod observer;
+mod packed;
 mod pipeline;
 mod presence;
 mod pump;
@@ -37,6 +39,7 @@ mod view;
 
 pub use config::{Boot, Config, Role};
 pub use engine::Engine;
+pub use layout::DocumentLayout;
 pub use record::{Part, Record};
 
 #[cfg(test)]

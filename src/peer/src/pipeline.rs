@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crdt::Doc;
 use store::Durability;
 use value::{CollectionName, DocId, Failure, Seq, StoreId};
 
@@ -56,8 +55,8 @@ pub struct RemoteUnit {
     pub generation: u64,
     /// The set of the store's subscriptions that the link served when it came.
     pub serving: u64,
-    /// The changes.
-    pub docs: Vec<(CollectionName, DocId, Doc)>,
+    /// The changes, in binary form; decoded under limits when they came.
+    pub docs: Vec<(CollectionName, DocId, Vec<u8>)>,
     /// Cursors that move with it, by hash of the subscription.
     pub moves: Vec<(u64, Cursor)>,
     /// Bytes of its frames, to acknowledge.

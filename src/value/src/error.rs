@@ -38,6 +38,9 @@ error_codes! {
     ActivationNotActivated "activation/not-activated" "The original's licence check." "Never thrown by Shoal; kept so that handlers compile.";
     AuthenticationExpirationHandlerMissing "authentication/expiration-handler-missing" "Sync was started in server mode without an expiration handler." "Call auth.setExpirationHandler before sync.start.";
     AuthenticationFailedToAuthenticate "authentication/failed-to-authenticate" "The Big Peer refused the token, or another peer the identity." "Check the token and the provider, then call auth.login again.";
+    EncryptionExtraneousPassphraseGiven "encryption/extraneous-passphrase-given" "A passphrase or key was given for a store that is not encrypted." "Open it without one, or choose another persistenceDirectory.";
+    EncryptionPassphraseMissing "encryption/passphrase-missing" "The store is encrypted, and neither passphrase nor key was given." "Give it in the encryption option of Ditto.open.";
+    EncryptionWrongKey "encryption/wrong-key" "The passphrase or key is not the one that the store is locked with." "Ask for it again; nothing was touched.";
     Internal "internal" "A rule that Shoal itself should have kept was broken." "Report it with the message; the data on disk is untouched.";
     IoAlreadyExists "io/already-exists" "A file or store of that name exists." "Choose another name or open the existing one.";
     IoNotFound "io/not-found" "A file or store of that name does not exist." "Check the name.";

@@ -26,7 +26,7 @@ use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
 use store::{Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, Records, Usage, Written};
 use value::{Millis, Seq};
 
-use body::{BLOB, META, RECORD, SEG, WAL, get, put};
+use body::{BLOB, META, RECORD, SEG, State, WAL, get, put};
 use error::from_rexie;
 use raw::Raw;
 
@@ -38,6 +38,8 @@ const FORMAT: u8 = 1;
 pub struct IndexedDb {
     name: String,
     connection: RefCell<Option<Rc<Connection>>>,
+    /// The state as this tab's last append left it; other tabs may have moved it since.
+    state: Cell<Option<State>>,
     closed: Cell<bool>,
 }
 
@@ -57,7 +59,12 @@ impl Drop for Connection {
 impl IndexedDb {
     /// Opens the database, or makes it.
     pub async fn open(name: &str) -> Result<IndexedDb, DeviceError> {
-        let device = IndexedDb { name: name.to_owned(), connection: RefCell::new(None), closed: Cell::new(false) };
+        let device = IndexedDb {
+            name: name.to_owned(),
+            connection: RefCell::new(None),
+            state: Cell::new(None),
+            closed: Cell::new(false),
+        };
         device.connection().await?;
         Ok(device)
     }
@@ -194,12 +201,27 @@ impl Device for IndexedDb {
         durability: Durability,
     ) -> Result<Appended, DeviceError> {
         let record = &record;
-        self.retried(async |connection| {
-            let transaction = connection.raw.begin(&[WAL, META], durability)?;
-            let result = body::append(&transaction, expected, now, record).await;
-            transaction.finish(result).await
-        })
-        .await
+        let believed = self.state.take().filter(|state| state.head == expected);
+        let (appended, state) = self
+            .retried(async |connection| {
+                if let Some(believed) = believed {
+                    let transaction = connection.raw.begin(&[WAL, META], durability)?;
+                    match body::append_to(&transaction, believed, now, record).await {
+                        Ok(None) => transaction.abort().await,
+                        Ok(Some(state)) => {
+                            let done = (Appended::Done(state.head), Some(state));
+                            return transaction.finish(Ok(done)).await;
+                        }
+                        Err(error) => return transaction.finish(Err(error)).await,
+                    }
+                }
+                let transaction = connection.raw.begin(&[WAL, META], durability)?;
+                let result = body::append(&transaction, expected, now, record).await;
+                transaction.finish(result).await
+            })
+            .await?;
+        self.state.set(state);
+        Ok(appended)
     }
 
     async fn tail(&self, after: Seq) -> Result<Records, DeviceError> {
@@ -213,16 +235,7 @@ impl Device for IndexedDb {
     async fn read(&self, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, DeviceError> {
         self.retried(async |connection| {
             let transaction = connection.begin(&[SEG], TransactionMode::ReadOnly)?;
-            finish(transaction, async |transaction| {
-                let seg = transaction.store(SEG).map_err(from_rexie)?;
-                let mut found = Vec::with_capacity(blocks.len());
-                for block in blocks {
-                    let value = seg.get(js::bytes_to(&block.to_bytes())).await.map_err(from_rexie)?;
-                    found.push(value.map(|value| js::bytes_from(&value)));
-                }
-                Ok(found)
-            })
-            .await
+            finish(transaction, async |transaction| body::read(transaction, blocks).await).await
         })
         .await
     }

@@ -71,6 +71,7 @@ pub struct Parts {
 impl Driver {
     /// Takes the parts together and carries out what the engine asked for at its start.
     pub fn start(parts: Parts) -> Rc<Driver> {
+        let persistent = parts.storage.is_persistent();
         let driver = Rc::new(Driver {
             engine: RefCell::new(parts.engine),
             inputs: RefCell::default(),
@@ -87,7 +88,7 @@ impl Driver {
             tabs: parts.tabs,
             discovery: Discovery::default(),
             closed: Cell::new(false),
-            persistent: Cell::new(false),
+            persistent: Cell::new(persistent),
             events: parts.events,
             host: RefCell::default(),
         });

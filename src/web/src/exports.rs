@@ -151,6 +151,16 @@ impl Peer {
         })
     }
 
+    /// Locks an encrypted store with another secret, each `{passphrase}` or `{key}` as bytes.
+    #[wasm_bindgen(js_name = changeEncryptionKey)]
+    pub fn change_encryption_key(&self, current: JsValue, next: JsValue) -> Promise {
+        let driver = self.driver.clone();
+        future_to_promise(async move {
+            let changed = driver.storage.change_key(&current, &next).await;
+            changed.map(|()| JsValue::UNDEFINED).map_err(|failure| js::failure(&failure))
+        })
+    }
+
     /// Commits what is in flight, closes links and releases locks.
     pub fn close(&self) -> Promise {
         let driver = self.driver.clone();
