@@ -12,11 +12,16 @@ import type { DQLQueryArguments } from './store.js';
 
 export { ModulePeer };
 
+type Methods = Omit<ModulePeer, 'free' | typeof Symbol.dispose>;
+
+/** Bytes that the module returns at once are a message away when it is in a worker. */
+type Across<M> = M extends (...args: infer A) => Uint8Array ? (...args: A) => Uint8Array | Promise<Uint8Array> : M;
+
 /** An open store with its engine: the module's own class, or its likeness in front of a worker. */
-export interface Peer extends Omit<ModulePeer, 'free' | typeof Symbol.dispose> {
+export type Peer = { [M in keyof Methods]: Across<Methods[M]> } & {
   /** Like `execute`; the arguments are encoded in slices. Only in front of a worker, since the engine in the page would block it anyway. */
   executeSliced?(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows>;
-}
+};
 
 /** Rows in one buffer: row `i` ends at `ends[i]` and starts where the one before ends. */
 export interface RawRows {

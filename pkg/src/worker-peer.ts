@@ -8,6 +8,7 @@
 
 import type { EngineEvents, OpenOptions, Peer, RawRows, StorageUsage } from './bindings.js';
 import type { Listener } from './engine.js';
+import type { RawSecret } from './encryption.js';
 import { DittoError } from './error.js';
 import { compiled, startWorker } from './init.js';
 import { Port } from './port.js';
@@ -161,6 +162,10 @@ export class WorkerPeer implements Peer {
 
   usage(): Promise<StorageUsage> {
     return this.#port.ask('usage', []);
+  }
+
+  changeEncryptionKey(current: RawSecret, next: RawSecret): Promise<void> {
+    return this.#port.ask('changeEncryptionKey', [current, next]);
   }
 
   /** Closes the store and ends the worker; one that broke down has nothing left to close. */

@@ -146,6 +146,9 @@ scenario('an engine in a worker and one in a page link over WebRTC, and large do
   const second = await stage.peer(context, site, { directory: 'second' });
   await first.linked();
   await second.linked();
+  for (const peer of [first, second]) {
+    await eventually('presence shows the other', () => peer.page.evaluate(() => window.ditto.presence.graph.remotePeers.length), 1);
+  }
   const text = 'x'.repeat(1_000_000);
   for (const number of [1, 2, 3, 4]) {
     await first.rows('INSERT INTO movies DOCUMENTS (:doc)', { doc: { _id: `${number}`, text } });
