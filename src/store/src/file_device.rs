@@ -103,17 +103,18 @@ struct Files<F> {
     logs: Vec<LogFile>,
     /// The floor of the manifest.
     floor: Seq,
-    /// The last sequence that was ever used here, also by what has been cut away.
+    /// The last sequence that was ever used here, also by what has been cleared.
     used: Seq,
-    /// Entries at the log's end that were whole and yet unreadable; `open` has cut them away.
-    cut: Vec<Seq>,
     /// Whether a failed write could not be taken back: nothing may be written behind it.
     broken: bool,
 }
 
 struct LogFile {
+    first: Seq,
     name: String,
     bytes: u64,
+    /// Up to the end of the last entry that is not cut short.
+    whole_bytes: u64,
     /// Sequence and framed bytes of each.
     entries: Vec<(Seq, u64)>,
 }
@@ -131,8 +132,7 @@ impl<F: Folder> FileDevice<F> {
             None => Catalog::default(),
             Some(bytes) => Catalog::decode(&bytes).map_err(|error| damaged("the catalog", error))?,
         };
-        let mut files =
-            Files { folder, catalog, logs: Vec::new(), floor: Seq(0), used: Seq(0), cut: Vec::new(), broken: false };
+        let mut files = Files { folder, catalog, logs: Vec::new(), floor: Seq(0), used: Seq(0), broken: false };
         files.recover()?;
         Ok(FileDevice { files: Rc::new(RefCell::new(files)) })
     }
@@ -142,49 +142,46 @@ impl<F: Folder> Files<F> {
     fn recover(&mut self) -> Result<(), DeviceError> {
         let live: Vec<String> = self.catalog.blocks.keys().map(|block| block_name(*block)).collect();
         for name in &self.folder.list()? {
-            if name.starts_with(LOG) && !name.ends_with(PART) {
-                self.recover_log(name)?;
+            if let Some(first) = first_sequence(name) {
+                self.recover_log(first, name)?;
             } else if name.ends_with(PART) || (name.starts_with(BLOCK) && !live.contains(name)) {
                 self.folder.remove(name)?;
             }
         }
-        self.cut_tail()?;
         self.floor = self.manifest_head().unwrap_or_default().floor;
-        self.used = self.head().max(self.cut.last().copied().unwrap_or_default()).max(self.catalog.log_after);
-        Ok(())
+        self.used = self.head().max(self.catalog.log_after);
+        self.cut_tail()
     }
 
-    fn recover_log(&mut self, name: &str) -> Result<(), DeviceError> {
+    fn recover_log(&mut self, first: Seq, name: &str) -> Result<(), DeviceError> {
         let bytes = self.folder.read(name)?.unwrap_or_default();
-        let entries = entry::scan(&bytes).iter().map(|found| (found.seq, found.frame_bytes())).collect();
-        let log = LogFile { name: name.to_owned(), bytes: bytes.len() as u64, entries };
+        let found = entry::scan(first, &bytes);
+        let log = LogFile {
+            first,
+            name: name.to_owned(),
+            bytes: bytes.len() as u64,
+            whole_bytes: found.last().map_or(0, |last| last.end as u64),
+            entries: found.iter().map(|entry| (entry.seq, entry.frame_bytes())).collect(),
+        };
         if !log.entries.is_empty() && log.last() <= self.catalog.log_after {
             return self.folder.remove(name);
         }
-        // Names of equal length and digits: their order is that of the sequences.
-        let at = self.logs.partition_point(|before| before.name < log.name);
+        let at = self.logs.partition_point(|before| before.first < first);
         self.logs.insert(at, log);
         Ok(())
     }
 
-    /// Cuts the newest file behind its last readable entry, so that the next one follows something whole.
+    /// Cuts off what a dying process began to write, so that the next entry follows something whole.
     fn cut_tail(&mut self) -> Result<(), DeviceError> {
         let Some(log) = self.logs.last_mut() else { return Ok(()) };
-        let bytes = self.folder.read(&log.name)?.unwrap_or_default();
-        let entries = entry::scan(&bytes);
-        let is_whole = |found: &entry::Entry| matches!(found.record(&bytes), Ok(_) | Err(DecodeError::Version(_)));
-        let whole = entries.iter().rposition(is_whole).map_or(0, |at| at + 1);
-        let end = whole.checked_sub(1).map_or(0, |last| entries[last].end as u64);
-        if end < log.bytes {
-            self.folder.cut(&log.name, end)?;
+        if log.whole_bytes < log.bytes {
+            self.folder.cut(&log.name, log.whole_bytes)?;
+            log.bytes = log.whole_bytes;
         }
-        self.cut = entries[whole..].iter().map(|found| found.seq).collect();
-        log.entries.truncate(whole);
-        log.bytes = end;
         Ok(())
     }
 
-    /// The newest live record, or the floor when that record has been lost: it is what the engine knows as well.
+    /// The newest live record, readable or not, or the floor when there is none: it is what the engine knows as well.
     fn head(&self) -> Seq {
         let newest = self.logs.iter().rev().map(LogFile::last).find(|seq| *seq > self.catalog.log_after);
         newest.unwrap_or_default().max(self.floor)
@@ -203,7 +200,7 @@ impl<F: Folder> Files<F> {
         let mut records = Vec::new();
         for log in self.logs.iter().filter(|log| log.last() > after) {
             let bytes = self.folder.read(&log.name)?.unwrap_or_default();
-            let live = entry::scan(&bytes).into_iter().filter(|found| found.seq > after);
+            let live = entry::scan(log.first, &bytes).into_iter().filter(|found| found.seq > after);
             records.extend(live.map(|found| (found.seq, found.record(&bytes).map(<[u8]>::to_vec))));
         }
         Ok(records)
@@ -235,6 +232,7 @@ impl<F: Folder> Files<F> {
             return Err(error);
         }
         log.bytes += entry.len() as u64;
+        log.whole_bytes = log.bytes;
         log.entries.push((seq, frame_bytes));
         self.used = seq;
         Ok(seq)
@@ -251,8 +249,8 @@ impl<F: Folder> Files<F> {
             self.broken = self.folder.remove(&name).is_err();
             return Err(error);
         }
-        let entries = vec![(seq, (entry.len() - entry::HEADER_BYTES) as u64)];
-        self.logs.push(LogFile { name, bytes: entry.len() as u64, entries });
+        let (bytes, frame_bytes) = (entry.len() as u64, (entry.len() - entry::HEADER_BYTES) as u64);
+        self.logs.push(LogFile { first: seq, name, bytes, whole_bytes: bytes, entries: vec![(seq, frame_bytes)] });
         self.used = seq;
         Ok(seq)
     }
@@ -306,7 +304,6 @@ impl<F: Folder> Files<F> {
         for block in blocks {
             self.folder.remove(&block_name(block))?;
         }
-        self.cut.clear();
         self.remove_dead_logs()
     }
 
@@ -338,7 +335,6 @@ impl<F: Folder> DeviceNow for FileDevice<F> {
                 Err(_) => image.damaged.push(seq),
             }
         }
-        image.damaged.extend(&files.cut);
         Ok(image)
     }
 
@@ -403,6 +399,10 @@ impl<F: Folder> DeviceNow for FileDevice<F> {
     fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
         Ok(Some(self.files.borrow().catalog.blocks.keys().copied().collect()))
     }
+}
+
+fn first_sequence(name: &str) -> Option<Seq> {
+    u64::from_str_radix(name.strip_prefix(LOG)?, 16).ok().map(Seq)
 }
 
 fn block_name(block: BlockId) -> String {

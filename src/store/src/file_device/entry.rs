@@ -24,7 +24,7 @@ pub fn encode(seq: Seq, record: &[u8]) -> Vec<u8> {
 
 /// One entry, and where its frame lies.
 pub struct Entry {
-    /// Its sequence; one more than the sequence before when the header cannot be read.
+    /// Its sequence. When the header cannot be read: the first of the file, or one more than the sequence before.
     pub seq: Seq,
     /// Where its frame begins.
     pub start: usize,
@@ -49,8 +49,8 @@ impl Entry {
     }
 }
 
-/// Finds the entries of a file in order, those that cannot be read included. What is cut short at its end, as a dying process leaves it, is none.
-pub fn scan(file: &[u8]) -> Vec<Entry> {
+/// Finds the entries of a file that begins with this sequence, in order, those that cannot be read included. What is cut short at its end, as a dying process leaves it, is none.
+pub fn scan(first: Seq, file: &[u8]) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut at = 0;
     while file.len() - at >= HEADER_BYTES {
@@ -64,8 +64,8 @@ pub fn scan(file: &[u8]) -> Vec<Entry> {
                 let next =
                     (at + 1..file.len()).find(|from| matches!(header(file, *from), Some(Header { end: Some(_), .. })));
                 let end = next.unwrap_or(file.len());
-                let seq = entries.last().map_or(Seq(0), |entry| entry.seq);
-                entries.push(Entry { seq: Seq(seq.0 + 1), start: at, end, readable: false });
+                let seq = entries.last().map_or(first, |entry| Seq(entry.seq.0.saturating_add(1)));
+                entries.push(Entry { seq, start: at, end, readable: false });
                 at = end;
             }
         }

@@ -213,7 +213,7 @@ fn a_changed_byte_costs_one_record() {
     let (folder, seqs, name) = four();
     let file = folder.read(&name).unwrap().unwrap();
     let (mut at, mut ends) = (0, Vec::new());
-    for found in entry::scan(&file) {
+    for found in entry::scan(Seq(1), &file) {
         ends.push(found.end);
     }
     while at < file.len() {
@@ -237,10 +237,24 @@ fn a_changed_byte_costs_one_record() {
 }
 
 #[test]
+fn a_damaged_first_record_of_a_later_file_is_told() {
+    let folder = TestFolder::default();
+    let device = open(&folder);
+    let first = append(&device, Seq(0), &vec![1; 2_000_000]).unwrap();
+    let second = append(&device, first, b"second").unwrap();
+    let third = append(&device, second, b"third").unwrap();
+    let name = format!("log-{:016x}", second.0);
+    folder.files.borrow_mut().get_mut(&name).unwrap()[3] ^= 1;
+    let image = open(&folder).boot_now().unwrap();
+    assert_eq!(image.damaged, [second]);
+    assert_eq!(image.log.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [first, third]);
+}
+
+#[test]
 fn a_log_cut_anywhere_is_read_up_to_the_cut_and_goes_on() {
     let (folder, seqs, name) = four();
     let file = folder.read(&name).unwrap().unwrap();
-    let ends: Vec<usize> = entry::scan(&file).iter().map(|found| found.end).collect();
+    let ends: Vec<usize> = entry::scan(Seq(1), &file).iter().map(|found| found.end).collect();
     for length in 0..file.len() {
         folder.files.borrow_mut().insert(name.clone(), file[..length].to_vec());
         let device = open(&folder);
@@ -254,14 +268,21 @@ fn a_log_cut_anywhere_is_read_up_to_the_cut_and_goes_on() {
 }
 
 #[test]
-fn a_damaged_last_record_is_told_once_and_its_sequence_is_not_used_again() {
-    let (folder, seqs, name) = four();
-    let last = folder.files.borrow()[&name].len() - 1;
-    folder.files.borrow_mut().get_mut(&name).unwrap()[last] ^= 1;
-    let device = open(&folder);
-    assert_eq!(device.boot_now().unwrap().damaged, [seqs[3]]);
-    assert!(append(&device, seqs[2], b"next").unwrap() > seqs[3]);
-    assert_eq!(open(&folder).boot_now().unwrap().damaged, []);
+fn a_damaged_last_record_stays_the_head() {
+    for place in [1, 30] {
+        let (folder, seqs, name) = four();
+        let at = folder.files.borrow()[&name].len() - place;
+        folder.files.borrow_mut().get_mut(&name).unwrap()[at] ^= 1;
+        let device = open(&folder);
+        let damaged = device.boot_now().unwrap().damaged;
+        assert!(damaged.len() == 1 && damaged[0] > seqs[2] && damaged[0] <= seqs[3], "{damaged:?}");
+        let unread = device.append_now(seqs[2], NOW, vec![1], Durability::Relaxed);
+        assert!(matches!(unread, Err(DeviceError::Damaged(_))), "nobody writes over it unknowing: {unread:?}");
+        let next = append(&device, damaged[0], b"next").unwrap();
+        let image = open(&folder).boot_now().unwrap();
+        assert_eq!(image.log.last(), Some(&(next, b"next".to_vec())));
+        assert_eq!(image.damaged, damaged, "it is told until it is trimmed");
+    }
 }
 
 #[test]
@@ -341,7 +362,8 @@ fn golden_files_are_read_and_written_alike() {
         assert_eq!(std::fs::read(folder.join(name)).unwrap(), bytes, "{name}");
     }
     assert_eq!(Catalog::decode(&std::fs::read(folder.join("catalog-1.bin")).unwrap()), Ok(catalog));
-    let records: Vec<Result<&[u8], DecodeError>> = entry::scan(&log).iter().map(|found| found.record(&log)).collect();
+    let records: Vec<Result<&[u8], DecodeError>> =
+        entry::scan(Seq(1), &log).iter().map(|found| found.record(&log)).collect();
     assert_eq!(records, [Ok(b"a commit".as_slice()), Ok(b"".as_slice())]);
 }
 
