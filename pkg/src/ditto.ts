@@ -4,6 +4,7 @@ import { Authenticator } from './auth.js';
 import { CBOR } from './cbor.js';
 import { checkConfig, directoryOf, DittoConfig, endpoint, pathOf } from './config.js';
 import { Core } from './core.js';
+import { DiskUsage } from './disk-usage.js';
 import { rawSecret } from './encryption.js';
 import { Logger } from './logger.js';
 import { Observer } from './observer.js';
@@ -57,6 +58,8 @@ export class Ditto {
   readonly smallPeerInfo: SmallPeerInfo;
   /** Where the data is; an extension of the original. */
   readonly storage: Storage;
+  /** How much space the data takes, as native SDKs tell it; an extension of the original. */
+  readonly diskUsage: DiskUsage;
   /** The configuration it was opened with. */
   readonly config: Readonly<DittoConfig>;
   readonly #core: Core;
@@ -79,7 +82,7 @@ export class Ditto {
       version: VERSION,
       ...(this.#path === undefined ? {} : { path: this.#path }),
       ...(options.encryption === undefined ? {} : { encryption: rawSecret(options.encryption) }),
-    });
+    }, options.worker === true ? 'worker' : 'page');
     this.#core.on('failed', ({ code, message }) => Logger.error(`${code}: ${message}`));
     this.#core.on('storage', ({ mode, reason }) => {
       if (mode === 'memory' && reason !== null && typeof document !== 'undefined') {
@@ -90,7 +93,8 @@ export class Ditto {
     this.store = new Store(this, this.#core, options.durability);
     this.sync = new Sync(this, this.#core);
     this.presence = new Presence(this, this.#core);
-    this.storage = new Storage(this.#core, this.#path);
+    this.storage = new Storage(this.#core, VERSION, this.#path);
+    this.diskUsage = new DiskUsage(this.#core, directoryOf(config));
     this.smallPeerInfo = new SmallPeerInfo();
   }
 

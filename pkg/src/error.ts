@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   'store/failed-to-create-attachment': 'The attachment could not be created.',
   'store/failed-to-fetch-attachment': 'The attachment could not be fetched.',
   'store/identifier-conflict': 'A document with that _id exists and the policy is FAIL.',
+  'store/import-invalid': 'What is imported is not of the expected form, damaged, or cut off.',
   'store/newer-format': 'The store was written by a newer version.',
   'store/persistence-directory-locked': 'Another process uses the directory.',
   'store/quota-exceeded': 'There is no space left for this write.',

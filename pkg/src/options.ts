@@ -10,6 +10,8 @@ export type Durability = 'memory' | 'relaxed' | 'strict';
 export interface DittoOptions {
   /** The durability of writes that do not name their own: `relaxed` unless said otherwise. */
   durability?: Durability | undefined;
+  /** Whether the engine runs in a dedicated worker, so that it never blocks the page; docs/worker.md tells what differs. */
+  worker?: boolean | undefined;
   /**
    * Encrypts the store on disk; docs/storage.md says what stays readable. A store is encrypted from its first opening or never,
    * and every later opening needs the same secret.
@@ -29,5 +31,12 @@ export function checkDurability(durability: Durability | undefined): void {
 /** Checks the options before anything is opened. @internal */
 export function checkOptions(options: DittoOptions): void {
   checkDurability(options.durability);
+  const { worker } = options;
+  if (worker !== undefined && typeof worker !== 'boolean') {
+    throw new DittoError('validation/invalid-ditto-config', `worker is true or false, not ${String(worker)}.`);
+  }
+  if (worker === true && typeof Worker !== 'function') {
+    throw new DittoError('unsupported', 'This host has no web workers (Node has none): open without worker: true.');
+  }
   if (options.encryption !== undefined) rawSecret(options.encryption);
 }

@@ -282,8 +282,8 @@ impl<F: Folder> Files<F> {
         }
         next.meta.extend(batch.meta);
         if let Some(through) = batch.delete_log_through {
-            // The newest record of all stays: it is how the next process knows the head.
-            next.log_after = next.log_after.max(Seq(through.0.min(self.head().0.saturating_sub(1))));
+            // When nothing of the log is left, the manifest's floor is the head.
+            next.log_after = next.log_after.max(through);
         }
         self.swap(next)?;
         for block in &batch.deletes {
@@ -397,6 +397,10 @@ impl<F: Folder> DeviceNow for FileDevice<F> {
 
     fn usage_now(&self) -> Result<Usage, DeviceError> {
         Ok(self.files.borrow().usage())
+    }
+
+    fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(Some(self.files.borrow().catalog.blocks.keys().copied().collect()))
     }
 }
 

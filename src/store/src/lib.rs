@@ -21,14 +21,18 @@ mod file_device;
 mod filter;
 mod hosted;
 mod key;
+mod layout;
 pub mod log;
 mod lsm;
 mod manifest;
 mod memory_device;
 mod memory_folder;
 mod memory_store;
+mod packing;
+mod rows;
 mod segment;
 mod store;
+mod verify;
 
 pub use device::{
     Appended, BlockId, BlockKind, BootImage, Device, DeviceBatch, DeviceError, DeviceNow, Durability, Records, Usage,
@@ -38,12 +42,14 @@ pub use faulty_device::{Fault, FaultyDevice, Target};
 pub use file_device::{FileDevice, Folder};
 pub use hosted::Hosted;
 pub use key::{Key, KeyRange, Parsed};
+pub use layout::{Opaque, ValueLayout};
 pub use lsm::{Lsm, LsmConfig, LsmStats, OpenError};
 pub use manifest::{ManifestHead, manifest_head};
 pub use memory_device::MemoryDevice;
 pub use memory_folder::MemoryFolder;
 pub use memory_store::MemoryStore;
 pub use store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
+pub use verify::{Content, Finding, FindingKind, Verification, VerifyCounts, VerifyReport, verify_now};
 
 #[cfg(test)]
 mod tests;

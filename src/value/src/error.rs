@@ -60,6 +60,7 @@ error_codes! {
     StoreDocumentId "store/document-id" "The _id is of a type that cannot identify, too long, or was changed." "Use a string, integer, boolean, array or object.";
     StoreDocumentNotFound "store/document-not-found" "No document has that _id." "Check the _id.";
     StoreIdentifierConflict "store/identifier-conflict" "A document with that _id exists and the policy is FAIL." "Choose ON ID CONFLICT DO UPDATE, DO UPDATE_LOCAL_DIFF or DO NOTHING.";
+    StoreImportInvalid "store/import-invalid" "What is imported is not of the expected form, damaged, or cut off." "Read the message; it names the place. What came before it is imported.";
     StoreNewerFormat "store/newer-format" "The store was written by a newer version." "Update Shoal; the data was not touched.";
     StorePersistenceDirectoryLocked "store/persistence-directory-locked" "Another process uses the directory." "Close it, or choose another persistenceDirectory.";
     StoreQuotaExceeded "store/quota-exceeded" "There is no space left for this write." "Nothing was changed; free space or evict documents, then retry.";

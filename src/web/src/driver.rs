@@ -19,6 +19,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::clock::{self, Alarm};
 use crate::discovery::Discovery;
+use crate::health::Health;
 use crate::identity::Identity;
 use crate::js::{self, Deferred};
 use crate::links::Links;
@@ -48,6 +49,7 @@ pub struct Driver {
     pub(crate) discovery: Discovery,
     pub(crate) closed: Cell<bool>,
     pub(crate) persistent: Cell<bool>,
+    pub(crate) health: Health,
     events: Function,
     host: RefCell<Vec<EventListener>>,
 }
@@ -89,8 +91,15 @@ impl Driver {
             discovery: Discovery::default(),
             closed: Cell::new(false),
             persistent: Cell::new(persistent),
+            health: Health::default(),
             events: parts.events,
             host: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&driver);
+        driver.storage.on_lost(move |message| {
+            if let Some(driver) = weak.upgrade() {
+                driver.lose(message);
+            }
         });
         driver.tell_storage();
         let outputs: Vec<Output> = std::iter::from_fn(|| driver.engine.borrow_mut().poll()).collect();
@@ -106,6 +115,7 @@ impl Driver {
         if self.closed.get() {
             return;
         }
+        self.learn(&input);
         self.inputs.borrow_mut().push_back(input);
         if !self.running.replace(true) {
             self.run();
@@ -215,7 +225,8 @@ impl Driver {
                 return;
             }
             match driver.events.call2(&JsValue::UNDEFINED, &kind.into(), &value) {
-                Ok(handled) => then(handled.is_truthy()),
+                // Where the application is in another realm its answer is a promise.
+                Ok(handled) => then(js::settled(&handled).await.is_ok_and(|handled| handled.is_truthy())),
                 Err(exception) => js::warn(&format!("[shoal] an event handler threw: {}", js::describe(&exception))),
             }
         });
@@ -223,9 +234,13 @@ impl Driver {
 
     /// Tells the application where its data is.
     pub fn tell_storage(self: &Rc<Self>) {
-        let reason = self.storage.reason().map_or(JsValue::NULL, JsValue::from_str);
-        let fields =
-            [("mode", self.storage.mode().into()), ("persistent", self.persistent.get().into()), ("reason", reason)];
+        let reason = self.health.reason().or_else(|| self.storage.reason().map(str::to_owned));
+        let fields = [
+            ("mode", self.storage.mode().into()),
+            ("persistent", self.persistent.get().into()),
+            ("condition", self.health.condition().into()),
+            ("reason", reason.map_or(JsValue::NULL, Into::into)),
+        ];
         self.emit("storage", js::object(&fields));
     }
 
@@ -301,6 +316,8 @@ fn settle(done: &Deferred, result: Result<Reply, Failure>) {
     match result {
         Ok(Reply::Begun(transaction)) => done.resolve(&JsValue::from_f64(transaction.0 as f64)),
         Ok(Reply::Done | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
+        Ok(Reply::Imported { changed }) => done.resolve(&JsValue::from_f64(changed as f64)),
+        Ok(Reply::Page(page)) => done.resolve(&crate::backup::page(page)),
         Ok(Reply::Ended { commit }) => done.resolve(&crate::view::seq(commit)),
         Ok(Reply::Rows { rows, mutated, commit }) => done.resolve(&crate::view::rows(&rows, &mutated, commit)),
         Err(failure) => done.reject(&js::failure(&failure)),

@@ -19,7 +19,7 @@ use crate::{js, open, tabs};
 /// An open store with its engine.
 #[wasm_bindgen]
 pub struct Peer {
-    driver: Rc<Driver>,
+    pub(crate) driver: Rc<Driver>,
 }
 
 #[wasm_bindgen]
@@ -145,6 +145,7 @@ impl Peer {
             Ok(js::object(&[
                 ("logBytes", (usage.log_bytes as f64).into()),
                 ("segmentBytes", (usage.segment_bytes as f64).into()),
+                ("metaBytes", (usage.meta_bytes as f64).into()),
                 ("originUsage", number("usage")),
                 ("originQuota", number("quota")),
             ]))

@@ -10,6 +10,7 @@
 //!
 //! Sources: the WHATWG standards of web sockets, channels and locks; W3C IndexedDB 3.0 and WebRTC 1.0; `docs/storage.md`.
 
+mod backup;
 mod channel;
 mod cipher;
 mod clock;
@@ -19,6 +20,7 @@ mod driver;
 mod effects;
 mod exports;
 mod folder;
+mod health;
 mod identity;
 mod js;
 mod links;
@@ -31,6 +33,11 @@ mod socket;
 mod storage;
 mod tabs;
 mod view;
+
+/// A bulk insert makes and drops some 100,000 small values; this one answers each in constant time (docs/decisions/0005).
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
 pub use cipher::Secret;
 pub use device::IndexedDb;

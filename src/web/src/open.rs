@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use js_sys::Function;
-use peer::{Boot, Config, Engine, Role};
+use peer::{Boot, Config, DocumentLayout, Engine, Role};
 use store::{BootImage, Device, Lsm, LsmConfig, manifest_head};
 use value::{ErrorCode, Failure, Object, ReplicaId, Seq};
 
@@ -49,6 +49,7 @@ pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, 
         }
     };
     let lsm = Lsm::open(image.manifest.as_deref(), LsmConfig::default()).map_err(|error| error.failure())?;
+    let lsm = lsm.with_layout(&DocumentLayout);
     let head = image.log.last().map_or(Seq(0), |(seq, _)| *seq).max(lsm.floor());
     let config = Config {
         database: options.database,

@@ -273,4 +273,8 @@ impl<D: Device> Device for Sealed<D> {
     async fn usage(&self) -> Result<Usage, DeviceError> {
         self.inner.usage().await
     }
+
+    async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        self.inner.blocks().await
+    }
 }

@@ -157,6 +157,13 @@ impl Storage {
         sealed.change_key(&current, &next).await
     }
 
+    /// Names who is told, once, when another page has taken the database away.
+    pub fn on_lost(&self, told: impl FnOnce(String) + 'static) {
+        if let Medium::IndexedDb(device, _) = self.medium() {
+            device.on_lost(told);
+        }
+    }
+
     /// Closes it; later calls answer `Closed`.
     pub fn close(&self) {
         self.medium().close();
@@ -212,6 +219,10 @@ macro_rules! delegate {
 
             async fn usage(&$self) -> Result<Usage, DeviceError> {
                 match $self { $($pattern => $device.usage().await,)+ }
+            }
+
+            async fn blocks(&$self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+                match $self { $($pattern => $device.blocks().await,)+ }
             }
         }
     };

@@ -151,6 +151,7 @@ fn live(folder: &TestFolder, promised: &mut Promised) -> Result<(), DeviceError>
             deletes: vec![BlockId::segment(version - 1)],
             meta: vec![("parameters".to_owned(), vec![version as u8])],
             delete_log_through: Some(through),
+            ..DeviceBatch::default()
         };
         assert_eq!(device.write_now(batch)?, Written::Done);
         (promised.version, promised.trimmed) = (version, through);
