@@ -109,6 +109,9 @@ struct Files<F> {
     broken: bool,
 }
 
+/// A record of the log, or what is wrong with it.
+type Found = (Seq, Result<Vec<u8>, DecodeError>);
+
 struct LogFile {
     first: Seq,
     name: String,
@@ -194,8 +197,8 @@ impl<F: Folder> Files<F> {
         }
     }
 
-    /// Reads the live log: each entry's sequence and record, or what is wrong with it.
-    fn read_log(&self, after: Seq) -> Result<Vec<(Seq, Result<Vec<u8>, DecodeError>)>, DeviceError> {
+    /// Reads the live log behind a sequence.
+    fn read_log(&self, after: Seq) -> Result<Vec<Found>, DeviceError> {
         let after = after.max(self.catalog.log_after);
         let mut records = Vec::new();
         for log in self.logs.iter().filter(|log| log.last() > after) {
@@ -211,7 +214,7 @@ impl<F: Folder> Files<F> {
         if after < start {
             return Err(DeviceError::Trimmed(start));
         }
-        let whole = |(seq, record): (Seq, Result<Vec<u8>, DecodeError>)| match record {
+        let whole = |(seq, record): Found| match record {
             Ok(record) => Ok((seq, record)),
             Err(error) => Err(damaged(&format!("log record {}", seq.0), error)),
         };

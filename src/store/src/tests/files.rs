@@ -177,6 +177,7 @@ fn a_process_may_die_at_any_change() {
         if head.version > 0 {
             let blocks = [head.version, head.version - 1].map(BlockId::segment);
             assert_eq!(device.read_now(&blocks), Ok(vec![Some(vec![head.version as u8; 50]), None]));
+            assert_eq!(device.blocks_now(), Ok(Some(vec![blocks[0]])));
             assert!(image.meta.contains(&("parameters".to_owned(), vec![head.version as u8])));
         }
         let names = folder.survivor().list().unwrap();
