@@ -80,7 +80,7 @@ scenario('without IndexedDB an encrypted store is in memory like any other', asy
   const site = await stage.site();
   const context = await stage.context();
   await context.addInitScript(() => Object.defineProperty(window, 'indexedDB', { value: undefined, configurable: true }));
-  const peer = await stage.peer(context, site, { start: false, encryption: secret });
+  const peer = await stage.peer(context, site, { start: false, worker: false, encryption: secret });
   assert.equal(await peer.page.evaluate(() => window.ditto.storage.mode), 'memory');
   await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
   assert.deepEqual(await peer.rows(ids), [{ _id: '1' }]);
