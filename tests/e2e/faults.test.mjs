@@ -197,6 +197,21 @@ function watchConditions(peer) {
   });
 }
 
+scenario('a tab whose data was cleared does not mix with the store that another tab has made since', async (stage) => {
+  const site = await stage.site();
+  const context = await stage.context();
+  const peer = await stage.peer(context, site, { start: false });
+  await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
+  const devtools = await context.newCDPSession(peer.page);
+  await devtools.send('Storage.clearDataForOrigin', { origin: site.address, storageTypes: 'indexeddb' });
+  const other = await stage.peer(context, site, { start: false });
+  await other.rows("INSERT INTO movies DOCUMENTS ({'_id': '9'})");
+  assert.equal((await peer.mistake("INSERT INTO movies DOCUMENTS ({'_id': '2'})"))?.code, 'store/closed');
+  assert.deepEqual(await ids(other), ['9']);
+  await other.reload();
+  assert.deepEqual(await ids(other), ['9']);
+});
+
 /** Runs in a page: what deleting a database ends in. */
 function remove(name) {
   return new Promise((resolve) => {

@@ -10,10 +10,9 @@
 //!
 //! Not checked: small records, which have no checksum, and whether a document is the one that was once written.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use value::{DecodeError, Seq};
+use value::{DecodeError, Seq, SmallMap};
 
 use crate::device::{BlockId, BlockKind, BootImage, DeviceError, DeviceNow};
 use crate::filter::filter_hash;
@@ -127,9 +126,9 @@ pub struct Verification<C> {
     /// The manifest on the device cannot be read: what the blocks should be is not known.
     lost: bool,
     /// Blocks still to be read, with what the manifest says of them.
-    waiting: BTreeMap<BlockId, Option<SegmentInfo>>,
-    walked: BTreeSet<BlockId>,
-    missing: BTreeSet<BlockId>,
+    waiting: SmallMap<BlockId, Option<SegmentInfo>>,
+    walked: SmallMap<BlockId, ()>,
+    missing: SmallMap<BlockId, ()>,
 }
 
 impl<C: Content> Verification<C> {
@@ -140,15 +139,15 @@ impl<C: Content> Verification<C> {
             report: VerifyReport::default(),
             manifest: None,
             lost: false,
-            waiting: BTreeMap::new(),
-            walked: BTreeSet::new(),
-            missing: BTreeSet::new(),
+            waiting: SmallMap::new(),
+            walked: SmallMap::new(),
+            missing: SmallMap::new(),
         };
         walk.report.counts.metas = image.meta.len() as u64;
         walk.take_manifest(image.manifest.as_deref());
         walk.check_log(image);
         if walk.lost {
-            walk.waiting.extend(listed.unwrap_or_default().iter().map(|block| (*block, None)));
+            listed.unwrap_or_default().iter().for_each(|block| _ = walk.waiting.insert(*block, None));
         }
         walk
     }
@@ -169,9 +168,9 @@ impl<C: Content> Verification<C> {
         for (block, bytes) in blocks {
             let Some(info) = self.waiting.remove(&block) else { continue };
             match bytes {
-                None => _ = self.missing.insert(block),
+                None => _ = self.missing.insert(block, ()),
                 Some(bytes) => {
-                    self.walked.insert(block);
+                    self.walked.insert(block, ());
                     self.check_block(block, info.as_ref(), bytes);
                 }
             }
@@ -190,7 +189,7 @@ impl<C: Content> Verification<C> {
         if version(&self.manifest) != before && !self.lost {
             return true;
         }
-        for block in std::mem::take(&mut self.missing) {
+        for block in std::mem::take(&mut self.missing).keys() {
             self.report.tell(FindingKind::Block, block, "it is not there");
         }
         if let (Some(listed), false) = (listed, self.lost) {
@@ -214,13 +213,13 @@ impl<C: Content> Verification<C> {
             }
         };
         let next = manifest.unwrap_or_default();
-        let mut live = BTreeMap::new();
+        let mut live: SmallMap<BlockId, Option<SegmentInfo>> = SmallMap::new();
         for info in next.segments() {
             let block = BlockId::segment(info.id);
             if info.id >= next.next_segment {
                 self.report.tell(FindingKind::Manifest, block, "its number was not given out yet");
             }
-            if live.insert(block, info.clone()).is_some() {
+            if live.insert(block, Some(info.clone())).is_some() {
                 self.report.tell(FindingKind::Manifest, block, "it is listed twice");
             }
         }
@@ -230,10 +229,10 @@ impl<C: Content> Verification<C> {
             self.report.tell(FindingKind::Block, BlockId::segment(*id), problem);
         }
         // What another tab has merged away meanwhile is neither missing nor to be read.
-        self.missing.retain(|block| live.contains_key(block));
+        self.missing.retain(|block, ()| live.contains_key(block));
         let (walked, missing) = (&self.walked, &self.missing);
-        live.retain(|block, _| !walked.contains(block) && !missing.contains(block));
-        self.waiting = live.into_iter().map(|(block, info)| (block, Some(info))).collect();
+        live.retain(|block, _| !walked.contains_key(block) && !missing.contains_key(block));
+        self.waiting = live;
         self.manifest = Some(next);
     }
 
@@ -322,9 +321,10 @@ impl<C: Content> Verification<C> {
 
     fn check_orphans(&mut self, listed: &[BlockId]) {
         let Some(manifest) = &self.manifest else { return };
-        let named = manifest.segments().map(|info| info.id).chain(manifest.quarantined.iter().copied());
-        let named: BTreeSet<BlockId> = named.map(BlockId::segment).collect();
-        for block in listed.iter().filter(|block| !named.contains(block)) {
+        let mut named: SmallMap<BlockId, ()> = SmallMap::new();
+        manifest.segments().for_each(|info| _ = named.insert(BlockId::segment(info.id), ()));
+        manifest.quarantined.iter().for_each(|id| _ = named.insert(BlockId::segment(*id), ()));
+        for block in listed.iter().filter(|block| !named.contains_key(block)) {
             self.report.counts.orphans += 1;
             self.report.tell(FindingKind::Orphan, block, "no manifest names it");
         }

@@ -79,6 +79,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::QueryUnsupported
         | ErrorCode::StoreCrdt
         | ErrorCode::StoreDocumentId
+        | ErrorCode::StoreImportInvalid
         | ErrorCode::StoreTransactionReadOnly
         | ErrorCode::SyncClockSkew
         | ErrorCode::SyncProtocol

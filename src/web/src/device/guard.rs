@@ -10,12 +10,14 @@ use store::DeviceError;
 /// The record that tells one store from another.
 pub const IDENTITY: &str = "identity";
 
+type Told = Box<dyn FnOnce(String)>;
+
 /// What has become of the database.
 #[derive(Default)]
 pub struct Guard {
     lost: Cell<bool>,
     identity: RefCell<Option<Vec<u8>>>,
-    told: RefCell<Option<Box<dyn FnOnce(String)>>>,
+    told: RefCell<Option<Told>>,
 }
 
 impl Guard {
