@@ -112,8 +112,13 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::StorePersistenceDirectoryLocked
         | ErrorCode::SyncUnreachable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::StoreQuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,
-        ErrorCode::Internal | ErrorCode::IoOperationFailed | ErrorCode::StoreNewerFormat | ErrorCode::Unknown => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        // The server's own store is not encrypted: these are a Small Peer's.
+        ErrorCode::EncryptionExtraneousPassphraseGiven
+        | ErrorCode::EncryptionPassphraseMissing
+        | ErrorCode::EncryptionWrongKey
+        | ErrorCode::Internal
+        | ErrorCode::IoOperationFailed
+        | ErrorCode::StoreNewerFormat
+        | ErrorCode::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
