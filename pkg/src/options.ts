@@ -8,7 +8,7 @@ export type Durability = 'memory' | 'relaxed' | 'strict';
 /** Options of `Ditto.open`; none of them is stored, so give the same ones at every opening. */
 export interface DittoOptions {
   /** The durability of writes that do not name their own: `relaxed` unless said otherwise. */
-  durability?: Durability;
+  durability?: Durability | undefined;
 }
 
 const DURABILITIES: readonly unknown[] = ['memory', 'relaxed', 'strict'];

@@ -29,7 +29,7 @@ export type DQLQueryArguments = { [key: string]: any };
 /** What a write must survive before `execute` resolves. */
 export interface ExecuteOptions {
   /** `memory`: nothing; `relaxed`: the end of the browser; `strict`: a power cut. By default the database's own. */
-  durability?: Durability;
+  durability?: Durability | undefined;
 }
 
 /** What runs statements. */

@@ -17,7 +17,7 @@ export interface TransactionOptions {
   /** For the log. */
   hint?: string;
   /** What the commit must survive before `transaction` resolves; by default the database's own. */
-  durability?: Durability;
+  durability?: Durability | undefined;
 }
 
 /** What is known of a transaction. */
