@@ -4,4 +4,7 @@
 
 mod harness;
 mod local;
+mod repair;
 mod replication;
+mod shared;
+mod tabs;
