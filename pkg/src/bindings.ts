@@ -97,5 +97,5 @@ export interface EngineEvents {
   presence: RawPresence;
   status: SyncStatus;
   /** Where the data is kept. */
-  storage: { mode: 'indexeddb' | 'memory'; persistent: boolean; reason: string | null };
+  storage: { mode: 'indexeddb' | 'memory'; persistent: boolean; reason: string | null; damaged: string | null };
 }

@@ -12,6 +12,8 @@ export interface StorageState {
   readonly persistent: boolean;
   /** Why the data is in memory only. */
   readonly reason: string | null;
+  /** What was given up since the database was opened, because it cannot be read; what it held is asked for from every peer. */
+  readonly damaged: string | null;
 }
 
 /** The storage of one database. */
@@ -36,6 +38,11 @@ export class Storage {
   /** Why the data is in memory only; `null` when it is not. */
   get reason(): string | null {
     return this.#core.latest('storage')?.reason ?? null;
+  }
+
+  /** What was given up because it cannot be read; `null` when nothing was. Sync brings back what other peers have of it. */
+  get damaged(): string | null {
+    return this.#core.latest('storage')?.damaged ?? null;
   }
 
   /** Calls back when one of these has changed. */
