@@ -9,7 +9,7 @@ import { build as bundle } from 'esbuild';
 const here = path.dirname(fileURLToPath(import.meta.url));
 const samplesEach = 24;
 
-/** `packageFolder` holds index.js and shoal.wasm of the package `shoal`. A config.json that is already in `out` stays. */
+/** `packageFolder` holds index.js, worker.js and shoal.wasm of the package `shoal`. A config.json that is already in `out` stays. */
 export async function build({ packageFolder = path.join(here, '../pkg/dist'), out = path.join(here, 'dist') } = {}) {
   await clean(out);
   const options = {
@@ -28,6 +28,8 @@ export async function build({ packageFolder = path.join(here, '../pkg/dist'), ou
   await cp(path.join(here, 'static'), out, { recursive: true });
   await cp(path.join(here, 'index.html'), path.join(out, 'index.html'));
   await cp(path.join(here, 'test.html'), path.join(out, 'e2e/test.html'));
+  // The demo runs the engine in the page; the test page can do both.
+  await cp(path.join(packageFolder, 'worker.js'), path.join(out, 'e2e/worker.js'));
   await cp(path.join(packageFolder, 'shoal.wasm'), path.join(out, 'shoal.wasm'));
   await writeFile(path.join(out, 'samples.json'), JSON.stringify(await samples()));
   const precache = await precacheList(out);

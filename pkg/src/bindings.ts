@@ -4,10 +4,24 @@
  * Rows and arguments cross as CBOR bytes, small objects as plain objects. Failures cross as `{code, message}`.
  */
 
-import { Peer } from '../dist/wasm/shoal.js';
+import { Peer as ModulePeer } from '../dist/wasm/shoal.js';
+import type { RawSecret } from './encryption.js';
 import type { ErrorCode } from './error.js';
+import type { Folder } from './node-folder.js';
+import type { DQLQueryArguments } from './store.js';
 
-export { Peer };
+export { ModulePeer };
+
+type Methods = Omit<ModulePeer, 'free' | typeof Symbol.dispose>;
+
+/** Bytes that the module returns at once are a message away when it is in a worker. */
+type Across<M> = M extends (...args: infer A) => Uint8Array ? (...args: A) => Uint8Array | Promise<Uint8Array> : M;
+
+/** An open store with its engine: the module's own class, or its likeness in front of a worker. */
+export type Peer = { [M in keyof Methods]: Across<Methods[M]> } & {
+  /** Like `execute`; the arguments are encoded in slices. Only in front of a worker, since the engine in the page would block it anyway. */
+  executeSliced?(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows>;
+};
 
 /** Rows in one buffer: row `i` ends at `ends[i]` and starts where the one before ends. */
 export interface RawRows {
@@ -17,6 +31,19 @@ export interface RawRows {
   readonly mutated: Uint8Array;
   readonly commit: bigint | undefined;
 }
+
+/** Documents as a section of an export; `after` is missing on the last page. */
+export interface StatePage {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly documents: number;
+  readonly after?: Uint8Array;
+}
+
+/** What a section of an export was. */
+export type ImportedSection =
+  | { kind: 'head'; database: string; time: number; version: string }
+  | { kind: 'documents'; documents: number; changed: number }
+  | { kind: 'end'; documents: number; sections: number };
 
 /** What `Peer.open` takes. */
 export interface OpenOptions {
@@ -28,6 +55,11 @@ export interface OpenOptions {
   bigPeerUrl?: string;
   deviceName: string;
   version: string;
+  /** What the store is locked with. */
+  encryption?: RawSecret;
+  /** Where a host with files keeps the store; the folder itself is opened by `Core`. */
+  path?: string;
+  folder?: Folder;
 }
 
 /** One peer of the presence graph. */
@@ -76,16 +108,52 @@ export interface SyncLink {
   readonly acknowledged: bigint;
 }
 
+/** What keeps the data: IndexedDB; memory, lost with the page or process; files, under Node. */
+export type StorageMode = 'indexeddb' | 'memory' | 'files';
+
 /** How much space the store uses, in bytes. */
 export interface StorageUsage {
   /** The commit log. */
   readonly logBytes: number;
   /** Sorted segments. */
   readonly segmentBytes: number;
+  /** The manifest and small records. */
+  readonly metaBytes: number;
   /** Everything of this origin, as the browser estimates it; `null` where it does not tell. */
   readonly originUsage: number | null;
   /** What the browser would allow this origin; `null` where it does not tell. */
   readonly originQuota: number | null;
+}
+
+/** Is told what happens; answers whether it took care of it. */
+export type EventSink = <K extends keyof EngineEvents>(kind: K, value: EngineEvents[K]) => boolean;
+
+/** One thing that is not as it should be. */
+export interface VerifyFinding {
+  /** `orphan`: a block that nothing needs; it wastes space and harms nothing. */
+  readonly kind: 'block' | 'log' | 'manifest' | 'orphan' | 'row';
+  /** Which one. */
+  readonly name: string;
+  /** What is wrong with it. */
+  readonly problem: string;
+}
+
+/** What a walk over the whole store has found. */
+export interface VerifyReport {
+  /** Whether everything can be read. */
+  readonly ok: boolean;
+  /** At most 1,000. */
+  readonly findings: readonly VerifyFinding[];
+  readonly counts: {
+    readonly logRecords: number;
+    readonly segments: number;
+    readonly segmentBytes: number;
+    /** Tombstones and superseded rows included. */
+    readonly rows: number;
+    readonly orphans: number;
+    /** Findings beyond the 1,000. */
+    readonly untold: number;
+  };
 }
 
 /** What a peer tells without being asked. */
@@ -95,7 +163,11 @@ export interface EngineEvents {
   /** A live query that had to wait for storage turned out to be wrong. */
   failed: { code: string; message: string };
   presence: RawPresence;
+  /** The space in use may have changed; told after `watchSpace(true)`. */
+  space: undefined;
   status: SyncStatus;
-  /** Where the data is kept. */
-  storage: { mode: 'indexeddb' | 'memory'; persistent: boolean; reason: string | null; damaged: string | null };
+  /** Where the data is kept, and how that is doing. */
+  storage: { mode: StorageMode; persistent: boolean; condition: 'ok' | 'full' | 'lost'; reason: string | null; damaged: string | null };
+  /** Blocks that `verify` has walked. */
+  verifying: { done: number; total: number };
 }

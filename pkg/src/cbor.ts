@@ -5,14 +5,13 @@
  * which the engine does not care about.
  */
 
+import { Encoder } from './cbor-encoder.js';
 import { DittoError } from './error.js';
 
-const DEPTH_MAX = 66;
+/** Levels of nesting that are written and read. @internal */
+export const DEPTH_MAX = 66;
 const SAFE_MAX = BigInt(Number.MAX_SAFE_INTEGER);
-const I64_MAX = 2n ** 63n - 1n;
-const I64_MIN = -(2n ** 63n);
 
-const utf8 = new TextEncoder();
 const text = new TextDecoder('utf-8', { fatal: true });
 
 /** Replaces a value before it is encoded, like the second argument of `JSON.stringify`. */
@@ -43,136 +42,9 @@ function invalid(what: string): DittoError {
   return new DittoError('validation/invalid-cbor', `Invalid CBOR: ${what}.`);
 }
 
-function unfit(what: string): DittoError {
+/** @internal */
+export function unfit(what: string): DittoError {
   return new DittoError('query/arguments-invalid', what);
-}
-
-class Encoder {
-  #bytes = new Uint8Array(256);
-  #view = new DataView(this.#bytes.buffer);
-  #length = 0;
-  readonly #replacer: Replacer | undefined;
-
-  constructor(replacer?: Replacer) {
-    this.#replacer = replacer;
-  }
-
-  run(value: unknown): Uint8Array {
-    this.#write('', value, DEPTH_MAX);
-    return this.#bytes.slice(0, this.#length);
-  }
-
-  /** Makes room and returns where it begins. Call it before touching the view: it may replace the buffer. */
-  #reserve(count: number): number {
-    const at = this.#length;
-    if (at + count > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes.length * 2, at + count));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
-    }
-    this.#length = at + count;
-    return at;
-  }
-
-  #byte(byte: number): void {
-    const at = this.#reserve(1);
-    this.#view.setUint8(at, byte);
-  }
-
-  #head(major: number, number: number): void {
-    const first = major << 5;
-    if (number < 24) return this.#byte(first | number);
-    if (number >= 0x1_0000_0000) return this.#wide(major, BigInt(number));
-    const [info, width] = number < 0x100 ? [24, 1] : number < 0x10000 ? [25, 2] : [26, 4];
-    this.#byte(first | info);
-    const at = this.#reserve(width);
-    if (width === 1) this.#view.setUint8(at, number);
-    else if (width === 2) this.#view.setUint16(at, number);
-    else this.#view.setUint32(at, number);
-  }
-
-  #wide(major: number, number: bigint): void {
-    this.#byte((major << 5) | 27);
-    const at = this.#reserve(8);
-    this.#view.setBigUint64(at, number);
-  }
-
-  #raw(major: number, bytes: Uint8Array): void {
-    this.#head(major, bytes.length);
-    const at = this.#reserve(bytes.length);
-    this.#bytes.set(bytes, at);
-  }
-
-  #write(key: string, given: unknown, depthLeft: number): void {
-    const value = this.#replacer ? this.#replacer(key, given) : given;
-    if (depthLeft === 0) throw new DittoError('validation/depth-limit-exceeded');
-    switch (typeof value) {
-      case 'string':
-        return this.#raw(3, utf8.encode(value));
-      case 'number':
-        return this.#number(value);
-      case 'boolean':
-        return this.#byte(value ? 0xf5 : 0xf4);
-      case 'bigint':
-        return this.#bigint(value);
-      case 'undefined':
-        return this.#byte(0xf6);
-      case 'object':
-        return this.#object(value, depthLeft);
-      default:
-        throw unfit(`A ${typeof value} cannot be stored or passed as an argument.`);
-    }
-  }
-
-  #number(value: number): void {
-    if (!Number.isFinite(value)) throw unfit('NaN and Infinity cannot be stored or passed as arguments.');
-    if (Number.isSafeInteger(value)) {
-      if (value >= 0) this.#head(0, value);
-      else this.#head(1, -1 - value);
-      return;
-    }
-    this.#byte(0xfb);
-    const at = this.#reserve(8);
-    this.#view.setFloat64(at, value);
-  }
-
-  #bigint(value: bigint): void {
-    if (value > I64_MAX || value < I64_MIN) throw unfit('A bigint argument must fit in 64 bits, signed.');
-    const [major, number] = value >= 0n ? ([0, value] as const) : ([1, -1n - value] as const);
-    if (number <= SAFE_MAX) this.#head(major, Number(number));
-    else this.#wide(major, number);
-  }
-
-  #object(value: object | null, depthLeft: number): void {
-    if (value === null) {
-      this.#byte(0xf6);
-    } else if (value instanceof Uint8Array) {
-      this.#raw(2, value);
-    } else if (value instanceof ArrayBuffer) {
-      this.#raw(2, new Uint8Array(value));
-    } else if (Array.isArray(value)) {
-      this.#head(4, value.length);
-      for (let i = 0; i < value.length; i++) this.#write(String(i), value[i], depthLeft - 1);
-    } else if (isPlain(value)) {
-      // A field without a value is left out, as in JSON.
-      const fields = Object.entries(value).filter(([, field]) => field !== undefined);
-      this.#head(5, fields.length);
-      for (const [name, field] of fields) {
-        this.#raw(3, utf8.encode(name));
-        this.#write(name, field, depthLeft - 1);
-      }
-    } else {
-      const name = value.constructor?.name ?? 'object without a prototype';
-      throw unfit(`A ${name} cannot be stored or passed as an argument; convert it to a string, number or plain object first.`);
-    }
-  }
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // An object of another realm (an iframe, `node:vm`) has another Object.prototype, whose own prototype is null.
-  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
 }
 
 class Decoder {

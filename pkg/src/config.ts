@@ -1,6 +1,7 @@
 /** What a database is called, where it is kept and whom it syncs with. */
 
 import { DittoError, unsupported } from './error.js';
+import { absolutePath, hasFiles } from './node.js';
 
 /** Sync with a Big Peer, and with other peers of the same database. */
 export interface DittoConfigConnectServer {
@@ -35,7 +36,12 @@ export class DittoConfig {
   databaseID: string;
   /** Whom it syncs with. */
   connect: DittoConfigConnect;
-  /** Names the store within this origin; tabs that use the same name share it. */
+  /**
+   * In a browser: names the store within this origin; tabs that use the same name share it.
+   *
+   * Under Node: the directory that the store is kept in, made if it is not there, for one process at a time. Without one the store is
+   * in memory and gone with the process.
+   */
   persistenceDirectory?: string;
 
   constructor(databaseID: string, connect: DittoConfigConnect, persistenceDirectory?: string) {
@@ -72,6 +78,7 @@ export function checkConfig(config: DittoConfig): void {
   if (typeof databaseID !== 'string' || databaseID.length === 0 || databaseID.length > DATABASE_ID_BYTES_MAX) {
     throw invalid(`databaseID must be text of 1 to ${DATABASE_ID_BYTES_MAX} characters`);
   }
+  if (config.persistenceDirectory === '') throw invalid('persistenceDirectory must not be empty');
   if (connect.mode === 'server') endpoint(connect.url, databaseID);
   else if (connect.mode !== 'smallPeersOnly') throw invalid('connect.mode must be server or smallPeersOnly');
   // Ignoring the key would open a mesh that its owner believes closed.
@@ -85,6 +92,16 @@ export function checkConfig(config: DittoConfig): void {
  */
 export function directoryOf(config: DittoConfig): string {
   return config.persistenceDirectory ?? `ditto-${config.databaseID.toLowerCase()}`;
+}
+
+/**
+ * Returns the path of the directory that the store is kept in; `undefined` where there are no files, or none was named.
+ *
+ * @internal
+ */
+export function pathOf(config: DittoConfig): string | undefined {
+  const { persistenceDirectory } = config;
+  return persistenceDirectory !== undefined && hasFiles() ? absolutePath(persistenceDirectory) : undefined;
 }
 
 /**

@@ -5,10 +5,11 @@
  * `close` everything answers `store/closed`. Knows nothing of the public classes.
  */
 
-import { type EngineEvents, type OpenOptions, Peer } from './bindings.js';
+import type { EngineEvents, OpenOptions, Peer } from './bindings.js';
+import { openEngine, type Place } from './engine.js';
 import { DittoError, toDittoError } from './error.js';
-import { init } from './init.js';
 import { Logger } from './logger.js';
+import { inFolder } from './node-folder.js';
 
 type Listener<K extends keyof EngineEvents> = (value: EngineEvents[K]) => boolean | void;
 
@@ -26,13 +27,16 @@ interface Job {
 /** @internal */
 export class Core {
   readonly opened: Promise<void>;
+  /** Where the engine runs. */
+  readonly place: Place;
   #state: State = { name: 'opening', waiting: [] };
   #opening: Promise<Peer>;
   #closing: Promise<void> | null = null;
   readonly #listeners = new Map<keyof EngineEvents, Set<(value: never) => boolean | void>>();
   readonly #latest: Partial<EngineEvents> = {};
 
-  constructor(options: OpenOptions) {
+  constructor(options: OpenOptions, place: Place = 'page') {
+    this.place = place;
     this.#opening = this.#open(options);
     this.opened = this.#opening.then(() => undefined);
     // `openSync` has nobody to tell; every later call answers with this error.
@@ -45,8 +49,10 @@ export class Core {
 
   async #open(options: OpenOptions): Promise<Peer> {
     try {
-      await init();
-      const peer = await Peer.open(options, (kind: keyof EngineEvents, value: never) => this.#emit(kind, value));
+      const lost = (error: DittoError) => this.#lose(error);
+      const { path } = options;
+      const open = (complete: OpenOptions) => openEngine(complete, this.place, { event: (kind, value) => this.#emit(kind, value), lost });
+      const peer = await (path === undefined ? open(options) : inFolder(path, (folder) => open({ ...options, folder })));
       if (this.#state.name === 'opening') {
         for (const job of this.#state.waiting) job.run(peer);
         this.#state = { name: 'open', peer };
@@ -61,6 +67,13 @@ export class Core {
       }
       throw error;
     }
+  }
+
+  /** The engine broke down: every later call answers with the error. */
+  #lose(error: DittoError): void {
+    if (this.#state.name !== 'open') return;
+    this.#state = { name: 'failed', error };
+    this.#emit('failed', error);
   }
 
   /** Runs work on the open engine, now or when it is open; failures become `DittoError`. */

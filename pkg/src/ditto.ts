@@ -2,8 +2,10 @@
 
 import { Authenticator } from './auth.js';
 import { CBOR } from './cbor.js';
-import { checkConfig, directoryOf, DittoConfig, endpoint } from './config.js';
+import { checkConfig, directoryOf, DittoConfig, endpoint, pathOf } from './config.js';
 import { Core } from './core.js';
+import { DiskUsage } from './disk-usage.js';
+import { rawSecret } from './encryption.js';
 import { Logger } from './logger.js';
 import { Observer } from './observer.js';
 import { checkOptions, type DittoOptions } from './options.js';
@@ -56,9 +58,13 @@ export class Ditto {
   readonly smallPeerInfo: SmallPeerInfo;
   /** Where the data is; an extension of the original. */
   readonly storage: Storage;
+  /** How much space the data takes, as native SDKs tell it; an extension of the original. */
+  readonly diskUsage: DiskUsage;
   /** The configuration it was opened with. */
   readonly config: Readonly<DittoConfig>;
   readonly #core: Core;
+  /** Where files are kept, as it was when the database was opened. */
+  readonly #path: string | undefined;
   #deviceName = 'browser';
   #transportConfig: TransportConfig = new TransportConfig().freeze();
 
@@ -67,13 +73,16 @@ export class Ditto {
     checkOptions(options);
     this.config = config.copy().freeze();
     const { databaseID, connect } = config;
+    this.#path = pathOf(config);
     this.#core = new Core({
       database: databaseID,
       directory: directoryOf(config),
       ...(connect.mode === 'server' ? { bigPeerUrl: endpoint(connect.url, databaseID) } : {}),
       deviceName: this.#deviceName,
       version: VERSION,
-    });
+      ...(this.#path === undefined ? {} : { path: this.#path }),
+      ...(options.encryption === undefined ? {} : { encryption: rawSecret(options.encryption) }),
+    }, options.worker === true ? 'worker' : 'page');
     this.#core.on('failed', ({ code, message }) => Logger.error(`${code}: ${message}`));
     this.#core.on('storage', ({ mode, reason, damaged }) => {
       if (damaged !== null) {
@@ -87,7 +96,8 @@ export class Ditto {
     this.store = new Store(this, this.#core, options.durability);
     this.sync = new Sync(this, this.#core);
     this.presence = new Presence(this, this.#core);
-    this.storage = new Storage(this.#core);
+    this.storage = new Storage(this.#core, VERSION, this.#path);
+    this.diskUsage = new DiskUsage(this.#core, directoryOf(config));
     this.smallPeerInfo = new SmallPeerInfo();
   }
 
@@ -131,9 +141,9 @@ export class Ditto {
     this.#core.dismiss((peer) => peer.setProfile(this.#deviceName, CBOR.encode(this.presence.peerMetadata)));
   }
 
-  /** The name of the store within this origin. */
+  /** The name of the store within this origin; under Node the absolute path of its directory, if it has one. */
   get absolutePersistenceDirectory(): string {
-    return directoryOf(this.config);
+    return this.#path ?? directoryOf(this.config);
   }
 
   /** Always: there is no licence to check. */

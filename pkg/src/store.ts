@@ -1,7 +1,7 @@
 /** The documents: statements, live queries and transactions. */
 
 import { Attachment, AttachmentFetcher, type AttachmentFetchEvent } from './attachment.js';
-import type { Peer, RawRows } from './bindings.js';
+import type { RawRows } from './bindings.js';
 import { CBOR } from './cbor.js';
 import type { Core } from './core.js';
 import type { Ditto } from './ditto.js';
@@ -9,6 +9,7 @@ import { DittoError, unsupported } from './error.js';
 import { type StoreObservationHandler, type StoreObservationHandlerWithSignalNext, StoreObserver } from './observer.js';
 import { checkDurability, type Durability } from './options.js';
 import { QueryResult } from './query-result.js';
+import { areLong } from './slices.js';
 import { runTransaction, type Transaction, type TransactionOptions } from './transaction.js';
 
 /** What can be passed for a parameter. */
@@ -130,9 +131,12 @@ export async function executeOn<T>(
   statement: { query: string; args: DQLQueryArguments | undefined; durability?: string | undefined; transaction?: number },
 ): Promise<QueryResult<T>> {
   if (typeof statement.query !== 'string') throw new DittoError('query/invalid', 'A statement is text.');
-  const args = encodeArguments(statement.args);
-  const work = (peer: Peer) => peer.execute(statement.transaction, statement.query, args, statement.durability) as Promise<RawRows>;
-  return new QueryResult<T>(await core.run(work));
+  const { query, args: given, transaction, durability } = statement;
+  if (core.place === 'worker' && areLong(given)) {
+    return new QueryResult<T>(await core.run((peer) => peer.executeSliced!(transaction, query, given, durability)));
+  }
+  const args = encodeArguments(given);
+  return new QueryResult<T>(await core.run((peer) => peer.execute(transaction, query, args, durability) as Promise<RawRows>));
 }
 
 /** @internal */

@@ -34,6 +34,13 @@ test('init may be called at once and again', async () => {
   await init({ webAssemblyModule: await readFile(new URL('../dist/shoal.wasm', import.meta.url)) });
 });
 
+test('a worker is refused where there are none, and a misspelt wish for one is told', async () => {
+  const config = new DittoConfig('worker', { mode: 'smallPeersOnly' });
+  await assert.rejects(Ditto.open(config, { worker: true }), failure('unsupported', /Node/));
+  await assert.rejects(Ditto.open(config, { worker: 'yes' }), failure('validation/invalid-ditto-config', /worker is true or false/));
+  await (await Ditto.open(config, { worker: false })).close();
+});
+
 test('what is inserted is selected, and a commit has a place in the log', async (t) => {
   const { store } = await open(t);
   const document = { _id: '1', int: 7, big: 2n ** 60n, float: 1.5, text: 'żółw', bytes: new Uint8Array([1, 2]), list: [1, [null]], map: { deep: true } };

@@ -48,7 +48,8 @@ scenario('a blocked IndexedDB means a memory store that says so', async (stage) 
     };
     Object.defineProperty(window, 'indexedDB', { get: refuse, configurable: true });
   });
-  const peer = await stage.peer(context, site, { start: false });
+  // What is blocked is the page's; worker.test.mjs blocks a worker's.
+  const peer = await stage.peer(context, site, { start: false, worker: false });
   assert.equal(await peer.page.evaluate(() => window.ditto.storage.mode), 'memory');
   await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
   assert.equal(await peer.count(), 1);

@@ -21,6 +21,8 @@ export const packageFolder = process.env.SHOAL_PKG_DIST ? path.dirname(process.e
 export const builtPages = process.env.SHOAL_WWW_DIST ?? path.join(repository, 'www/dist');
 const bigPeerBinary = process.env.SHOAL_BIG_PEER_BIN ?? path.join(repository, 'target/release/shoal-big-peer');
 const chromiumBinary = process.env.SHOAL_CHROMIUM ?? '/usr/bin/chromium';
+/** Whether every scenario that does not say where runs its engines in workers. */
+const workersEverywhere = process.env.SHOAL_ENGINE === 'worker';
 const outFolder = path.join(here, 'out');
 
 export const database = 'e2e';
@@ -48,12 +50,12 @@ const chromiumArguments = [
 ];
 
 /** Declares one test with a stage of its own. */
-export function scenario(name, run) {
-  test(name, { timeout: scenarioLimitMs + 30_000 }, async () => {
+export function scenario(name, run, limitMs = scenarioLimitMs) {
+  test(name, { timeout: limitMs + 30_000 }, async () => {
     const stage = new Stage(name);
     let timer;
     const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`still running after ${scenarioLimitMs / 1000} s: ${name}`)), scenarioLimitMs);
+      timer = setTimeout(() => reject(new Error(`still running after ${limitMs / 1000} s: ${name}`)), limitMs);
     });
     try {
       await Promise.race([run(stage), late]);
@@ -352,10 +354,13 @@ const kinds = {
 
 /** A replica in a page: `window.ditto`. */
 class Peer {
-  /** `bigPeer`: absent for peers only; `start`: whether sync is switched on; `subscriptions`: collections. */
-  constructor(page, { bigPeer, directory = 'replica', subscriptions = ['movies'], start = true, token: given = token } = {}) {
+  /**
+   * `bigPeer`: absent for peers only; `start`: whether sync is switched on; `subscriptions`: collections; `worker`: whether the engine runs
+   * in one; `encryption`: a secret.
+   */
+  constructor(page, { bigPeer, directory = 'replica', subscriptions = ['movies'], start = true, worker = workersEverywhere, token: given = token, encryption } = {}) {
     this.page = page;
-    this.options = { database, url: bigPeer?.url, token: given, directory, subscriptions, start };
+    this.options = { database, url: bigPeer?.url, token: given, directory, subscriptions, start, worker, encryption };
   }
 
   async open(change = {}) {
@@ -363,9 +368,10 @@ class Peer {
     await this.page.waitForFunction(() => window.shoal !== undefined);
     await this.page.evaluate(async (options) => {
       const { init, Ditto, DittoConfig, Authenticator } = window.shoal;
-      await init({ webAssemblyModule: window.wasmAddress });
+      await init({ webAssemblyModule: window.wasmAddress, inPage: !options.worker });
       const connect = options.url ? { mode: 'server', url: options.url } : { mode: 'smallPeersOnly' };
-      const ditto = await Ditto.open(new DittoConfig(options.database, connect, options.directory));
+      const { encryption, worker } = options;
+      const ditto = await Ditto.open(new DittoConfig(options.database, connect, options.directory), { encryption, worker });
       window.logins = [];
       if (options.url) {
         await ditto.auth.setExpirationHandler(async (expiring) => {

@@ -1,5 +1,7 @@
 // Runs the end-to-end tests, one file after the other: `node run.mjs [WORD…]` runs the files whose names hold a word.
-// Environment: SHOAL_BIG_PEER_BIN, SHOAL_CHROMIUM, SHOAL_WWW_DIST, each with a default that fits a built work tree.
+// Environment: SHOAL_BIG_PEER_BIN, SHOAL_CHROMIUM, SHOAL_WWW_DIST, each with a default that fits a built work tree;
+// SHOAL_ENGINE=worker runs the scenarios with their engines in workers; SHOAL_KILLS and SHOAL_KILL_SEED are for
+// kill.test.mjs, SHOAL_EXPORT_DOCUMENTS for export.test.mjs.
 
 import { access, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,7 +10,7 @@ import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const fileLimitMs = 20 * 60_000;
+const fileLimitMs = 30 * 60_000;
 
 const words = process.argv.slice(2);
 const names = (await readdir(here)).filter((name) => name.endsWith('.test.mjs')).sort();

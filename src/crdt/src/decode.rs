@@ -25,6 +25,19 @@ const PATH_BYTES_MAX: usize = 128 * 1024;
 const PATHS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 pub(crate) fn document(bytes: &[u8]) -> Result<Doc, DecodeError> {
+    let doc = stored(bytes)?;
+    if doc.epoch > 0 && doc.is_absent() {
+        return Err(DecodeError::Invalid("document (an epoch of nothing)"));
+    }
+    // One form for one document: this also finds longer varints, unused or unsorted stamps, and other forms of a value.
+    if doc.encode() != bytes {
+        return Err(DecodeError::Invalid("document (not canonical)"));
+    }
+    Ok(doc)
+}
+
+/// Reads a document without asking whether its form is the canonical one.
+pub(crate) fn stored(bytes: &[u8]) -> Result<Doc, DecodeError> {
     if bytes.len() > Doc::BYTES_MAX {
         return Err(DecodeError::Limit("document bytes"));
     }
@@ -40,31 +53,25 @@ pub(crate) fn document(bytes: &[u8]) -> Result<Doc, DecodeError> {
     if head & HEAD_EPOCH != 0 {
         doc.epoch = u32::try_from(reader.var()?).map_err(|_| DecodeError::Limit("epoch"))?;
     }
-    let stamps = read_stamps(&mut reader)?;
+    let mut stamps = Vec::new();
+    read_stamps(&mut reader, |stamp| stamps.push(stamp))?;
     if head & HEAD_DELETED != 0 {
         doc.deleted = Some(read_stamp(&mut reader, &stamps)?);
     } else {
         read_leaves(&mut reader, &stamps, &mut doc)?;
     }
     reader.finish()?;
-    if doc.epoch > 0 && doc.is_absent() {
-        return Err(DecodeError::Invalid("document (an epoch of nothing)"));
-    }
-    // One form for one document: this also finds longer varints, unused or unsorted stamps, and other forms of a value.
-    if doc.encode() != bytes {
-        return Err(DecodeError::Invalid("document (not canonical)"));
-    }
     Ok(doc)
 }
 
-fn read_stamps(reader: &mut Reader<'_>) -> Result<Vec<Stamp>, DecodeError> {
+/// Hands on the distinct stamps of a document, ascending.
+pub(crate) fn read_stamps(reader: &mut Reader<'_>, mut take: impl FnMut(Stamp)) -> Result<(), DecodeError> {
     let actor_count = reader.count(reader.remaining() / 8)?;
     let mut actors = Vec::with_capacity(actor_count);
     for _ in 0..actor_count {
         actors.push(reader.fixed64()?);
     }
     let stamp_count = reader.count(reader.remaining() / 2)?;
-    let mut stamps = Vec::with_capacity(stamp_count);
     let (mut ms, mut count) = (0_u64, 0_u64);
     for _ in 0..stamp_count {
         let (ms_more, number) = (reader.var()?, reader.var()?);
@@ -73,9 +80,9 @@ fn read_stamps(reader: &mut Reader<'_>) -> Result<Vec<Stamp>, DecodeError> {
         count = base.checked_add(number).filter(|count| *count < 1 << 16).ok_or(DecodeError::Limit("clock counter"))?;
         let actor = if actors.len() > 1 { reader.var()? } else { 0 };
         let actor = usize::try_from(actor).ok().and_then(|at| actors.get(at));
-        stamps.push(Stamp { hlc: Hlc(ms << 16 | count), actor: *actor.ok_or(DecodeError::Invalid("actor"))? });
+        take(Stamp { hlc: Hlc(ms << 16 | count), actor: *actor.ok_or(DecodeError::Invalid("actor"))? });
     }
-    Ok(stamps)
+    Ok(())
 }
 
 fn read_stamp(reader: &mut Reader<'_>, stamps: &[Stamp]) -> Result<Stamp, DecodeError> {

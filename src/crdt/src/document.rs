@@ -35,6 +35,11 @@ impl Doc {
         decode::document(bytes)
     }
 
+    /// Reads bytes that this peer encoded itself and a checksum has kept: not checked for being the one form of the document.
+    pub fn read(bytes: &[u8]) -> Result<Doc, DecodeError> {
+        decode::stored(bytes)
+    }
+
     /// Returns the binary form; equal documents have equal bytes.
     pub fn encode(&self) -> Vec<u8> {
         encode::document(self)

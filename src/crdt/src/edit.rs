@@ -171,11 +171,11 @@ fn apply(change: &mut Change<'_>, op: &Op) -> Result<(), EditError> {
     Ok(())
 }
 
-fn fields_of(object: &Object) -> impl Iterator<Item = (&String, &Value)> {
+pub(crate) fn fields_of(object: &Object) -> impl Iterator<Item = (&String, &Value)> {
     object.iter().filter(|(name, _)| *name != "_id")
 }
 
-fn check_depth(above: usize, object: &Object) -> Result<(), EditError> {
+pub(crate) fn check_depth(above: usize, object: &Object) -> Result<(), EditError> {
     let depth = 1 + object.values().map(Value::depth).max().unwrap_or(0);
     if above + depth > DEPTH_MAX { Err(EditError::Depth) } else { Ok(()) }
 }

@@ -59,7 +59,7 @@ pub(crate) fn document(doc: &Doc) -> Vec<u8> {
 }
 
 /// Returns how many bytes two texts share at their start, in whole characters.
-fn common_bytes(a: &str, b: &str) -> usize {
+pub(crate) fn common_bytes(a: &str, b: &str) -> usize {
     let mut shared = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     while !b.is_char_boundary(shared) {
         shared -= 1;
@@ -139,21 +139,31 @@ struct Stamps {
 
 impl Stamps {
     fn of(doc: &Doc) -> Stamps {
-        // Sets sort as they fill; a sort of slices is 5 kB of WebAssembly for each type.
-        let mut stamps: BTreeSet<Stamp> = BTreeSet::new();
-        stamps.extend(doc.deleted);
+        let mut stamps: Vec<Stamp> = Vec::new();
+        // Most leaves carry the stamp of the leaf before them.
+        let mut add = |stamp: Stamp| {
+            if stamps.last() != Some(&stamp) {
+                stamps.push(stamp);
+            }
+        };
+        doc.deleted.into_iter().for_each(&mut add);
         for (_, leaf) in &doc.leaves {
-            stamps.extend(leaf.register.as_ref().map(|register| register.stamp));
+            leaf.register.iter().for_each(|register| add(register.stamp));
             if let Some(counter) = &leaf.counter {
-                stamps.extend(counter.set.map(|set| set.stamp));
-                stamps.extend(counter.slots.iter().flat_map(|slot| [slot.id, slot.newest()]));
+                counter.set.iter().for_each(|set| add(set.stamp));
+                counter.slots.iter().flat_map(|slot| [slot.id, slot.newest()]).for_each(&mut add);
             }
             if let Some(rich) = &leaf.rich {
-                stamps.extend([rich.generation, rich.last].into_iter().chain(rich.removed));
+                [rich.generation, rich.last].into_iter().chain(rich.removed).for_each(&mut add);
             }
         }
-        let mut actors = BTreeSet::new();
-        actors.extend(stamps.iter().map(|stamp| stamp.actor));
+        if let [] | [_] = stamps.as_slice() {
+            let actors = stamps.iter().map(|stamp| stamp.actor).collect();
+            return Stamps { stamps, actors };
+        }
+        // Sets sort as they fill; a sort of slices is 5 kB of WebAssembly for each type.
+        let actors: BTreeSet<u64> = stamps.iter().map(|stamp| stamp.actor).collect();
+        let stamps: BTreeSet<Stamp> = stamps.into_iter().collect();
         Stamps { stamps: stamps.into_iter().collect(), actors: actors.into_iter().collect() }
     }
 

@@ -13,6 +13,7 @@
 //!
 //! Source: `docs/crdt.md` for the layout and the merge table; Almeida, Shoker and Baquero 2018 for delta-state CRDTs.
 
+mod anatomy;
 mod change;
 mod counter;
 mod decode;
@@ -22,17 +23,22 @@ mod encode;
 mod error;
 mod fingerprint;
 mod leaf;
+mod new_document;
 mod node;
 mod path;
+mod project;
 mod register;
 mod rich;
 mod stamp;
 mod types;
 mod yjs_format;
 
+pub use anatomy::variable_parts;
 pub use document::Doc;
 pub use edit::{Op, delete, delete_fields, edit, insert, insert_initial, upsert_changed};
 pub use error::EditError;
+pub use new_document::insert_new;
+pub use project::{Fields, project};
 pub use rich::RichKind;
 pub use stamp::Stamp;
 pub use types::{Type, Types};

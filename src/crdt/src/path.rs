@@ -100,7 +100,7 @@ pub(crate) fn first_name(text: &str) -> Option<(Cow<'_, str>, usize)> {
     Some((unescape(&text[..end]), end + 1))
 }
 
-fn push(text: &mut String, name: &str) {
+pub(crate) fn push(text: &mut String, name: &str) {
     for char in name.chars() {
         match char {
             END => text.push_str("\u{1}\u{1}"),

@@ -129,6 +129,24 @@ impl Code {
         }
     }
 
+    /// Returns the expressions that this one is made of.
+    pub fn parts(&self) -> Vec<&Code> {
+        match self {
+            Code::Array(items) | Code::Function(_, items) => items.iter().collect(),
+            Code::Between(operands, _) => operands.iter().collect(),
+            Code::Case { subject, branches, otherwise } => {
+                let branches = branches.iter().flat_map(|(when, then)| [when, then]);
+                branches.chain([subject, otherwise].into_iter().flatten().map(|part| &**part)).collect()
+            }
+            Code::Chain(first, rest) => std::iter::once(&**first).chain(rest.iter().map(|part| &part.1)).collect(),
+            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) => Vec::new(),
+            Code::In(operands, _) | Code::Like { operands, .. } => operands.iter().collect(),
+            Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            Code::Member(base, steps) => std::iter::once(&**base).chain(steps).collect(),
+            Code::Object(fields) => fields.iter().map(|field| &field.1).collect(),
+        }
+    }
+
     /// Evaluates the expression to an owned value.
     pub fn value(&self, environment: Environment<'_>) -> Option<Value> {
         self.evaluate(environment).map(Cow::into_owned)

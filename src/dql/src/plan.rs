@@ -40,6 +40,8 @@ pub enum Plan {
 ///
 /// Errors: `query/arguments-invalid` for a parameter without a value; `query/invalid` for a name, number or path that makes
 /// no sense where it stands; `store/document-id` for a change of `_id`.
+///
+/// `plan_owned` does the same with arguments that nobody needs afterwards: the documents of an INSERT are moved, not copied.
 pub fn plan(statement: &Statement, args: &Object) -> Result<Plan, DqlError> {
     match statement {
         Statement::Delete(removal) => mutation::plan_removal(removal, args).map(Plan::Delete),
@@ -48,5 +50,13 @@ pub fn plan(statement: &Statement, args: &Object) -> Result<Plan, DqlError> {
         Statement::Insert(insert) => mutation::plan_insert(insert, args).map(Plan::Insert),
         Statement::Select(select) => select::plan_select(select, args).map(Plan::Select),
         Statement::Update(update) => mutation::plan_update(update, args).map(Plan::Update),
+    }
+}
+
+/// As `plan`.
+pub fn plan_owned(statement: &Statement, args: Object) -> Result<Plan, DqlError> {
+    match statement {
+        Statement::Insert(insert) => mutation::plan_insert_owned(insert, args).map(Plan::Insert),
+        other => plan(other, &args),
     }
 }

@@ -86,6 +86,18 @@ impl<'a> SelectRun<'a> {
         }
     }
 
+    /// Says whether a document can add to the answer, from its deciding fields alone (`Select::deciding`).
+    pub fn wants(&self, object: &Object) -> bool {
+        if !self.select.matches(object) {
+            return false;
+        }
+        let full = self.select.grouping.is_none() && self.wanted().is_some_and(|wanted| self.sorted.len() >= wanted);
+        match self.sorted.last_key_value().filter(|_| full) {
+            Some((last, _)) => self.place(Environment { document: Some(object), slots: &[] }) < *last,
+            None => true,
+        }
+    }
+
     /// Takes a document in; it includes `_id`.
     pub fn push(&mut self, object: &Object) -> Result<Flow, DqlError> {
         if self.select.limit == Some(0) {
@@ -154,9 +166,7 @@ impl<'a> SelectRun<'a> {
             return Flow::Continue;
         }
         if self.select.has_order() {
-            let order = self.select.order.iter();
-            let keys = order.map(|(key, descending)| (key.value(environment), *descending)).collect();
-            self.sorted.insert(Place { keys, came: self.came }, value);
+            self.sorted.insert(self.place(environment), value);
             self.came += 1;
             if self.wanted().is_some_and(|wanted| self.sorted.len() > wanted) {
                 self.sorted.pop_last();
@@ -169,6 +179,13 @@ impl<'a> SelectRun<'a> {
         }
         self.rows.push(value);
         if self.select.limit.is_some_and(|limit| self.rows.len() >= limit) { Flow::Enough } else { Flow::Continue }
+    }
+
+    /// Returns where a row that comes now stands in the order.
+    fn place(&self, environment: Environment<'_>) -> Place {
+        let order = self.select.order.iter();
+        let keys = order.map(|(key, descending)| (key.value(environment), *descending)).collect();
+        Place { keys, came: self.came }
     }
 
     fn project(&self, environment: Environment<'_>) -> Object {

@@ -12,6 +12,7 @@ use crate::ast::{self, Projection, Statement};
 use crate::bind::Binder;
 use crate::error::{DqlError, Span};
 use crate::evaluate::{Code, Environment};
+use crate::needed::Needed;
 use crate::parse::parse;
 use crate::plan::{plan_source, scope};
 use crate::print::print;
@@ -22,6 +23,7 @@ pub struct Subscription {
     /// The collection.
     pub collection: CollectionName,
     predicate: Option<Code>,
+    needed: Needed,
     text: String,
     hash: u64,
 }
@@ -52,7 +54,8 @@ pub fn subscription(text: &str, args: &Object) -> Result<Subscription, DqlError>
     let mut identity = text.clone().into_bytes();
     identity.push(0);
     identity.extend(cbor::encode(&Value::Object(used)));
-    Ok(Subscription { collection, predicate, text, hash: hash64(&identity) })
+    let needed = Needed::of(&predicate);
+    Ok(Subscription { collection, predicate, needed, text, hash: hash64(&identity) })
 }
 
 fn refuse(select: &ast::Select) -> Result<(), DqlError> {
@@ -77,6 +80,11 @@ impl Subscription {
     pub fn matches(&self, object: &Object) -> bool {
         let environment = Environment { document: Some(object), slots: &[] };
         self.predicate.as_ref().is_none_or(|predicate| predicate.is_true(environment))
+    }
+
+    /// Returns the fields that the predicate looks at.
+    pub fn needed(&self) -> &Needed {
+        &self.needed
     }
 
     /// Returns the canonical text, which parses to the same subscription with the same arguments.

@@ -1,15 +1,18 @@
 //! The way of a write: evaluate a group, append it, publish it, answer; and the same for what others appended.
 
+use crdt::Doc;
 use store::{ReadError, Store};
 use sync::Hello;
 use value::{ErrorCode, Failure, Hlc, Seq, StoreId, hash64};
 
 use crate::cursor::{Cursor, Cursors};
-use crate::draft::{Draft, Write};
+use crate::draft::{Draft, Effect, Write};
 use crate::engine::Engine;
 use crate::io::{CommitOutcome, LinkId, Output, Reply, Ticket};
 use crate::log_tail::{LogEntry, Via};
 use crate::network::Link;
+use crate::packed::Packed;
+use crate::page::Import;
 use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
 use crate::reboot::Repair;
 use crate::record::{LOCAL, Record};
@@ -93,14 +96,14 @@ impl<S: Store> Engine<S> {
                 let before = View::new(&self.store, vec![&draft]).doc(&doc.collection, &doc.id)?;
                 // It was decoded before it was written; what cannot be read now was damaged, and is skipped rather than
                 // losing the rest of the record.
-                let Ok(delta) = crdt::Doc::decode(&doc.delta) else { continue };
-                let write =
-                    Write { collection: doc.collection.clone(), id: doc.id.clone(), before, delta: Some(delta) };
-                draft.add(part.origin, write);
+                let Some((_, effect)) = joined(&before, &doc.delta)? else { continue };
+                draft
+                    .add(part.origin, Write { collection: doc.collection.clone(), id: doc.id.clone(), before, effect });
             }
             for (collection, id) in &part.evicted {
                 let before = View::new(&self.store, vec![&draft]).doc(collection, id)?;
-                draft.add(part.origin, Write { collection: collection.clone(), id: id.clone(), before, delta: None });
+                let effect = Effect::Evicted;
+                draft.add(part.origin, Write { collection: collection.clone(), id: id.clone(), before, effect });
             }
         }
         for (name, bytes) in &record.metas {
@@ -123,7 +126,7 @@ impl<S: Store> Engine<S> {
             }
             // An eviction or a repair forgets cursors, so no unit that moves them may share its commit.
             let forgets = match &job {
-                Job::Begin { .. } | Job::Remote(_) => false,
+                Job::Begin { .. } | Job::Import(_) | Job::Remote(_) => false,
                 Job::Repair => true,
                 Job::Statement { prepared, .. } => prepared.is_eviction(),
             };
@@ -151,6 +154,7 @@ impl<S: Store> Engine<S> {
     fn evaluate(&mut self, job: &Job) -> Result<(), ReadError> {
         match job {
             Job::Begin { .. } => panic!("a transaction is opened before its turn to be evaluated"),
+            Job::Import(import) => self.evaluate_import(import),
             Job::Remote(unit) => self.evaluate_remote(unit),
             Job::Repair => {
                 self.evaluate_repair();
@@ -168,13 +172,12 @@ impl<S: Store> Engine<S> {
                         let (rows, mutated) = answer(&outcome);
                         let wrote = !outcome.writes.is_empty();
                         for write in outcome.writes {
-                            if write.delta.is_none() {
+                            if matches!(write.effect, Effect::Evicted) {
                                 let forgotten = self.cursors.forget(&write.collection);
                                 forgotten.into_iter().for_each(|(name, bytes)| group.draft.put_meta(&name, bytes));
                             }
                             // An overwrite may have taken a later stamp than the tick; no tick may be used twice.
-                            let newest = write.delta.as_ref().map_or(Hlc::ZERO, crdt::Doc::newest);
-                            self.clock.observe(newest, self.now);
+                            self.clock.observe(write.newest(), self.now);
                             group.draft.add(LOCAL, write);
                         }
                         group.durability = stronger(group.durability, *durability);
@@ -193,11 +196,11 @@ impl<S: Store> Engine<S> {
         // Documents of one unit may repeat; a draft of its own keeps the group clean if a block is missing.
         let mut own = Draft::default();
         for (collection, id, delta) in &unit.docs {
-            newest = newest.max(delta.newest());
             let before = View::new(&self.store, vec![&self.pipeline.group.draft, &own]).doc(collection, id)?;
-            if before.clone().join(delta) {
-                let delta = Some(delta.clone());
-                let write = Write { collection: collection.clone(), id: id.clone(), before, delta };
+            let Some((changed, effect)) = joined(&before, delta)? else { continue };
+            let write = Write { collection: collection.clone(), id: id.clone(), before, effect };
+            newest = newest.max(write.newest());
+            if changed {
                 own.add(unit.store, write.clone());
                 writes.push(write);
             }
@@ -362,7 +365,9 @@ impl<S: Store> Engine<S> {
         self.fail_group(group, failure);
         for job in std::mem::take(&mut self.pipeline.jobs) {
             match job {
-                Job::Begin { ticket, .. } | Job::Statement { ticket, .. } => self.reply(ticket, Err(failure.clone())),
+                Job::Begin { ticket, .. } | Job::Import(Import { ticket, .. }) | Job::Statement { ticket, .. } => {
+                    self.reply(ticket, Err(failure.clone()))
+                }
                 Job::Remote(unit) => self.drop_link(unit.link, failure.code),
                 Job::Repair => self.repair = Repair::Failed,
             }
@@ -376,6 +381,19 @@ impl<S: Store> Engine<S> {
         }
         false
     }
+}
+
+/// Merges a delta's bytes into a document; says also whether that changed it. `None`: the delta cannot be read.
+pub(crate) fn joined(before: &Packed, delta: &[u8]) -> Result<Option<(bool, Effect)>, ReadError> {
+    let Ok(doc) = Doc::read(delta) else { return Ok(None) };
+    let (newest, delta) = (doc.newest(), Packed::of(delta));
+    if before.is_absent() && !doc.is_absent() {
+        return Ok(Some((true, Effect::Joined { after: delta.clone(), delta, newest })));
+    }
+    let mut after = before.doc()?;
+    let changed = after.join(&doc);
+    let after = if changed { Packed::new(&after) } else { before.clone() };
+    Ok(Some((changed, Effect::Joined { delta, after, newest })))
 }
 
 pub(crate) fn lost_race() -> Failure {

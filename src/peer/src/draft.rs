@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crdt::Doc;
 use store::{Batch, Key};
 use sync::DocState;
-use value::{CollectionName, DocId, Object, Seq, SmallMap, StoreId, Writer};
+use value::{CollectionName, DocId, Hlc, Seq, SmallMap, StoreId, Writer};
 
+use crate::packed::Packed;
 use crate::record::{Part, Record};
 
 /// A document that a draft changes.
@@ -17,9 +17,9 @@ pub struct DraftDoc {
     /// Which.
     pub id: DocId,
     /// As the store has it; the absent document when it has none.
-    pub before: Doc,
+    pub before: Packed,
     /// As it will be; `None` when it is evicted.
-    pub after: Option<Doc>,
+    pub after: Option<Packed>,
 }
 
 /// One document's change, as a statement or a remote unit makes it.
@@ -29,23 +29,49 @@ pub struct Write {
     pub collection: CollectionName,
     /// Which.
     pub id: DocId,
-    /// As it was when the change was computed.
-    pub before: Doc,
-    /// What changes; `None` when it is evicted.
-    pub delta: Option<Doc>,
+    /// As it was when the change was computed, the drafts below included.
+    pub before: Packed,
+    /// What changes.
+    pub effect: Effect,
 }
 
-/// What a change did to a document, as predicates see it.
+/// What a change makes of a document.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// It is dropped here only.
+    Evicted,
+    /// It is merged with a delta.
+    Joined {
+        /// The delta.
+        delta: Packed,
+        /// Both together.
+        after: Packed,
+        /// The delta's newest stamp.
+        newest: Hlc,
+    },
+}
+
+impl Write {
+    /// Returns the newest stamp that it writes.
+    pub fn newest(&self) -> Hlc {
+        match self.effect {
+            Effect::Evicted => Hlc::ZERO,
+            Effect::Joined { newest, .. } => newest,
+        }
+    }
+}
+
+/// What a change did to a document.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// Where it lives.
     pub collection: CollectionName,
     /// Which.
     pub id: DocId,
-    /// Its fields before; `None` when it was not live.
-    pub before: Option<Object>,
-    /// Its fields now.
-    pub after: Option<Object>,
+    /// As it was.
+    pub before: Packed,
+    /// As it is now.
+    pub after: Packed,
 }
 
 /// Uncommitted changes by key, and the record they will be.
@@ -90,21 +116,21 @@ impl Draft {
         let slot = self.docs.entry(key).or_insert_with(|| DraftDoc {
             collection: write.collection.clone(),
             id: write.id.clone(),
-            after: Some(write.before.clone()),
+            after: None,
             before: write.before,
         });
         if self.parts.last().is_none_or(|part| part.origin != origin) {
             self.parts.push(Part { origin, docs: Vec::new(), evicted: Vec::new() });
         }
         let part = self.parts.last_mut().expect("a part was just pushed if there was none");
-        match write.delta {
-            None => {
+        match write.effect {
+            Effect::Evicted => {
                 slot.after = None;
                 part.evicted.push((write.collection, write.id));
             }
-            Some(delta) => {
-                slot.after.get_or_insert_with(Doc::default).join(&delta);
-                let delta = delta.encode();
+            Effect::Joined { delta, after, .. } => {
+                slot.after = Some(after);
+                let delta = delta.bytes().to_vec();
                 self.bytes += delta.len() + write.id.as_bytes().len() + 8;
                 part.docs.push(DocState { collection: write.collection, id: write.id, delta });
             }
@@ -147,14 +173,13 @@ impl Draft {
         batch
     }
 
-    /// Returns the changes as predicates see them.
+    /// Returns the changes, ascending by collection and `_id`, as keys are.
     pub fn changes(&self) -> Vec<Change> {
-        let of = |doc: &Doc, id: &DocId| crate::view::object(doc, id, &crdt::Types::default());
         let change = |doc: &DraftDoc| Change {
             collection: doc.collection.clone(),
             id: doc.id.clone(),
-            before: of(&doc.before, &doc.id),
-            after: doc.after.as_ref().and_then(|after| of(after, &doc.id)),
+            before: doc.before.clone(),
+            after: doc.after.clone().unwrap_or_default(),
         };
         self.docs.values().map(change).collect()
     }
@@ -166,8 +191,8 @@ impl Draft {
 }
 
 /// Returns a document as the store holds it: the position of its last change, then its bytes.
-pub fn stored(seq: Seq, doc: &Doc) -> Vec<u8> {
-    let mut out = Writer::new();
-    out.fixed64(seq.0).raw(&doc.encode());
+pub fn stored(seq: Seq, doc: &Packed) -> Vec<u8> {
+    let mut out = Writer::with_capacity(8 + doc.bytes().len());
+    out.fixed64(seq.0).raw(doc.bytes());
     out.finish()
 }

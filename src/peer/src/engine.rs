@@ -12,7 +12,7 @@ use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 
 use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
-use crate::io::{Input, ObserverId, Output, Status, SubscriptionId, Ticket};
+use crate::io::{Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
 use crate::log_tail::LogTail;
 use crate::network::Network;
 use crate::observer::Observer;
@@ -21,6 +21,9 @@ use crate::random::Random;
 use crate::reboot::{Reboot, Repair};
 use crate::statement::Prepared;
 use crate::transaction::Transactions;
+
+/// Blocks of one `Output::Load`: some milliseconds of decompressing.
+const LOAD_BLOCKS_MAX: usize = 16;
 
 /// One peer over a store `S`. See the crate's documentation for the rule of use.
 pub struct Engine<S> {
@@ -38,6 +41,8 @@ pub struct Engine<S> {
     pub(crate) transactions: Transactions,
     /// Statements that only read and wait for their turn or for blocks.
     pub(crate) reads: Vec<(Ticket, Rc<Prepared>)>,
+    /// Pages of stored documents that wait for their turn or for blocks.
+    pub(crate) pages: Vec<(Ticket, PageRequest)>,
     pub(crate) observers: SmallMap<ObserverId, Observer>,
     pub(crate) subscriptions: SmallMap<SubscriptionId, (dql::Subscription, Object)>,
     pub(crate) network: Network,
@@ -79,6 +84,7 @@ impl<S: Store> Engine<S> {
             pipeline: Pipeline::default(),
             transactions: Transactions::default(),
             reads: Vec::new(),
+            pages: Vec::new(),
             observers: SmallMap::new(),
             subscriptions: SmallMap::new(),
             booted: false,
@@ -111,15 +117,17 @@ impl<S: Store> Engine<S> {
             Input::DialFailed { target, code } => self.dial_failed(&target, code),
             Input::End { ticket, transaction, commit } => self.end(ticket, transaction, commit),
             Input::Execute { ticket, transaction, text, args, durability } => {
-                self.execute(ticket, transaction, text, &args, durability);
+                self.execute(ticket, transaction, text, args, durability);
             }
             Input::Frame { link, bytes } => self.frame(link, &bytes),
+            Input::Import { ticket, docs, durability } => self.import(ticket, docs, durability),
             Input::LinkDown { link } => self.link_down(link),
             Input::LinkUp { link, kind, target } => self.link_up(link, kind, target),
             Input::Loaded { ticket, blocks } => self.loaded(ticket, blocks),
             Input::LoadFailed { ticket, failure } => self.load_failed(ticket, failure),
             Input::LogGap => self.log_gap(),
             Input::LogGrew { entries } => self.pipeline.foreign.extend(entries),
+            Input::Lost { failure } => self.break_down(failure),
             Input::Login { ticket, provider, token } => self.login(ticket, provider, token),
             Input::Logout => self.logout(),
             Input::Maintained { ticket, result } => self.maintained(ticket, result),
@@ -128,13 +136,14 @@ impl<S: Store> Engine<S> {
                 self.maintenance_due = true;
             }
             Input::MayLink(may) => self.may_link(may),
-            Input::Observe { ticket, observer, text, args } => self.observe(ticket, observer, text, &args),
+            Input::Observe { ticket, observer, text, args } => self.observe(ticket, observer, text, args),
             Input::ObserverReady { observer } => {
                 if let Some(observer) = self.observers.get_mut(&observer) {
                     observer.ready();
                 }
             }
             Input::Online => self.online(),
+            Input::Page { ticket, request } => self.page(ticket, request),
             Input::PeerSeen { peer } => self.peer_seen(peer),
             Input::Rebooted { ticket, image } => self.rebooted(ticket, image),
             Input::Reloaded { ticket, manifest } => self.reloaded(ticket, manifest),
@@ -143,7 +152,10 @@ impl<S: Store> Engine<S> {
             Input::Signal { to, payload } => self.send_signal(to, payload),
             Input::Subscribe { ticket, subscription, text, args } => self.subscribe(ticket, subscription, &text, &args),
             Input::SyncOn(on) => self.sync_on(on),
-            Input::Timeout => self.time_passed(),
+            Input::Timeout => {
+                self.maintenance_due |= self.store.maintenance_at().is_some_and(|due| due <= self.now);
+                self.time_passed();
+            }
             Input::Unobserve { observer } => _ = self.observers.remove(&observer),
             Input::Unsubscribe { subscription } => self.unsubscribe(subscription),
         }
@@ -157,7 +169,9 @@ impl<S: Store> Engine<S> {
 
     /// Returns when `Input::Timeout` is due.
     pub fn next_timeout(&self) -> Option<Millis> {
-        self.network_timeout()
+        // What is due already waits for something else than the time.
+        let store = self.store.maintenance_at().filter(|due| self.may_compact && *due > self.now);
+        self.network_timeout().into_iter().chain(store).min()
     }
 
     /// Returns the store, for figures.
@@ -176,6 +190,7 @@ impl<S: Store> Engine<S> {
             while self.run_pipeline() {}
             self.run_transactions();
             self.run_reads();
+            self.run_pages();
             self.run_observers();
             self.run_links();
             self.ask_to_reboot();
@@ -206,10 +221,11 @@ impl<S: Store> Engine<S> {
             ReadError::NotResident(blocks) => {
                 let missing: Vec<BlockId> =
                     blocks.into_iter().filter(|block| self.loading.insert(*block, ()).is_none()).collect();
-                if !missing.is_empty() {
+                // In pieces, so that no answer keeps the host busy for long.
+                for blocks in missing.chunks(LOAD_BLOCKS_MAX) {
                     let ticket = self.ticket();
-                    self.loads.insert(ticket, missing.clone());
-                    self.outputs.push_back(Output::Load { ticket, blocks: missing });
+                    self.loads.insert(ticket, blocks.to_vec());
+                    self.outputs.push_back(Output::Load { ticket, blocks: blocks.to_vec() });
                 }
                 Ok(())
             }
@@ -285,7 +301,9 @@ impl<S: Store> Engine<S> {
     /// The store cannot go on: everything that waits fails, and so will everything that comes.
     pub(crate) fn break_down(&mut self, failure: Failure) {
         self.fail_pipeline(&failure);
-        for (ticket, _) in std::mem::take(&mut self.reads) {
+        let reads = std::mem::take(&mut self.reads).into_iter().map(|(ticket, _)| ticket);
+        let pages = std::mem::take(&mut self.pages).into_iter().map(|(ticket, _)| ticket);
+        for ticket in reads.chain(pages) {
             self.reply(ticket, Err(failure.clone()));
         }
         self.fail_transactions(&failure);

@@ -251,8 +251,10 @@ enum Moves {
     Stay,
 }
 
-fn decoded(doc: sync::DocState) -> Result<(CollectionName, DocId, Doc), value::DecodeError> {
-    Ok((doc.collection, doc.id, Doc::decode(&doc.delta)?))
+/// Checks a delta from outside.
+fn decoded(doc: sync::DocState) -> Result<(CollectionName, DocId, Vec<u8>), value::DecodeError> {
+    Doc::decode(&doc.delta)?;
+    Ok((doc.collection, doc.id, doc.delta))
 }
 
 fn matcher_of(sub: &SubRequest, from_big_peer: bool) -> Result<Matcher, (ErrorCode, String)> {

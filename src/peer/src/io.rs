@@ -4,7 +4,10 @@
 //! [`Ticket`]; the answer comes back as an input with the same ticket. Nothing blocks, nothing is awaited, no callback runs.
 
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
+use sync::DocState;
 use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
+
+pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
 
 /// Joins an output to the input that answers it, and a request to its reply.
 ///
@@ -119,6 +122,15 @@ pub enum Input {
         /// One whole message of the transport.
         bytes: Vec<u8>,
     },
+    /// Joins whole states of documents in, as one commit. Reply: `Imported`.
+    Import {
+        /// Of the reply.
+        ticket: Ticket,
+        /// The states.
+        docs: Vec<DocState>,
+        /// What they must survive before the reply.
+        durability: Durability,
+    },
     /// A link is gone.
     LinkDown {
         /// Which.
@@ -153,6 +165,11 @@ pub enum Input {
     LogGrew {
         /// Ascending.
         entries: Vec<(Seq, Vec<u8>)>,
+    },
+    /// The device is gone for good: nothing is read or written any more, and every request fails with this.
+    Lost {
+        /// What happened.
+        failure: Failure,
     },
     /// Sets the credentials for the Big Peer and tries them. Reply: `LoggedIn`.
     Login {
@@ -194,6 +211,13 @@ pub enum Input {
     },
     /// The host regained the network or the page became visible: dial now.
     Online,
+    /// Reads stored documents. Reply: `Page`.
+    Page {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Which.
+        request: PageRequest,
+    },
     /// A peer was heard on the BroadcastChannel.
     PeerSeen {
         /// Who.
@@ -385,8 +409,15 @@ pub enum Reply {
         /// Where its writes are in the log; `None` when there were none or it was rolled back.
         commit: Option<Seq>,
     },
+    /// Imported states are as durable as was asked.
+    Imported {
+        /// Documents that the import has changed.
+        changed: u64,
+    },
     /// The credentials were accepted.
     LoggedIn,
+    /// Stored documents.
+    Page(Page),
     /// A statement's answer.
     Rows {
         /// Rows of a SELECT, in order; objects.

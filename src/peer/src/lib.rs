@@ -12,6 +12,8 @@
 //!
 //! Source: Firezone's "sans-IO" essay and str0m for the shape; `docs/wire.md` and `ARCHITECTURE.md` for the rest.
 
+pub mod backup;
+mod check;
 mod commit;
 pub mod config;
 mod cursor;
@@ -20,10 +22,13 @@ mod draft;
 mod engine;
 mod incoming;
 pub mod io;
+mod layout;
 mod link;
 mod log_tail;
 mod network;
 mod observer;
+mod packed;
+mod page;
 mod pipeline;
 mod presence;
 mod pump;
@@ -36,8 +41,10 @@ mod status;
 mod transaction;
 mod view;
 
+pub use check::EngineContent;
 pub use config::{Boot, Config, Role};
 pub use engine::Engine;
+pub use layout::DocumentLayout;
 pub use record::{Part, Record};
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub struct LogEntry {
     pub seq: Seq,
     /// What changed, by origin.
     pub parts: Rc<[Part]>,
-    /// What the changes did, in no order; `None`: forgotten, or read back after a restart.
+    /// What the changes did, ascending by collection and `_id`; `None`: forgotten, or read back after a restart.
     pub changes: Option<Rc<[Change]>>,
     /// How parts of other stores came, as far as it is known.
     pub vias: Vec<Via>,

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use crdt::Doc;
 use sync::{Backoff, Credentials, Hello, Outgoing, PresenceMap, Session};
 use value::{CollectionName, DocId, ErrorCode, Millis, PeerKey, Seq, SmallMap};
 
@@ -60,7 +59,7 @@ pub struct Incoming {
     /// The set.
     pub subs: Vec<IncomingSub>,
     /// Parts of a unit whose end has not come.
-    pub staged: Vec<(CollectionName, DocId, Doc)>,
+    pub staged: Vec<(CollectionName, DocId, Vec<u8>)>,
     /// Bytes of their frames.
     pub staged_bytes: usize,
 }

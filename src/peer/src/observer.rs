@@ -6,10 +6,11 @@
 
 use std::rc::Rc;
 
-use dql::{Plan, Select};
+use dql::{Needed, Plan, Select};
 use value::{Value, Writer, cbor, hash64};
 
 use crate::draft::Change;
+use crate::packed::Packed;
 use crate::statement::Prepared;
 
 /// One live query.
@@ -17,6 +18,8 @@ use crate::statement::Prepared;
 pub struct Observer {
     /// Its SELECT.
     pub prepared: Rc<Prepared>,
+    /// The fields that its predicate looks at, and perhaps more.
+    deciding: Needed,
     /// The application took the last answer.
     ready: bool,
     /// The answer may have changed since the last evaluation.
@@ -28,7 +31,11 @@ pub struct Observer {
 impl Observer {
     /// Starts with a first evaluation due.
     pub fn new(prepared: Rc<Prepared>) -> Observer {
-        Observer { prepared, ready: true, marked: true, told: None }
+        let deciding = match &prepared.plan {
+            Plan::Select(select) => select.deciding(),
+            _ => Needed::All,
+        };
+        Observer { prepared, deciding, ready: true, marked: true, told: None }
     }
 
     /// Returns the SELECT.
@@ -47,7 +54,9 @@ impl Observer {
         let select = self.select();
         let Some(source) = select.source() else { return };
         self.marked = changes.iter().filter(|change| change.collection == source.collection).any(|change| {
-            let matches = |object: &Option<_>| object.as_ref().is_some_and(|object| select.matches(object));
+            let matches = |packed: &Packed| {
+                packed.fields(&change.id, &self.deciding).is_some_and(|object| select.matches(&object))
+            };
             matches(&change.before) || matches(&change.after)
         });
     }

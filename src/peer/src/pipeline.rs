@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use crdt::Doc;
 use store::Durability;
 use value::{CollectionName, DocId, Failure, Seq, StoreId};
 
@@ -15,6 +14,7 @@ use crate::cursor::Cursor;
 use crate::draft::Draft;
 use crate::io::{LinkId, Reply, Ticket};
 use crate::log_tail::Via;
+use crate::page::Import;
 use crate::statement::Prepared;
 
 /// Jobs of one commit at most.
@@ -32,6 +32,8 @@ pub enum Job {
         /// Whether writes are refused.
         read_only: bool,
     },
+    /// Joins imported states in.
+    Import(Import),
     /// Merges what a link brought.
     Remote(RemoteUnit),
     /// Forgets how far other stores were read, so that all of them are read again.
@@ -58,8 +60,8 @@ pub struct RemoteUnit {
     pub generation: u64,
     /// The set of the store's subscriptions that the link served when it came.
     pub serving: u64,
-    /// The changes.
-    pub docs: Vec<(CollectionName, DocId, Doc)>,
+    /// The changes, in binary form; decoded under limits when they came.
+    pub docs: Vec<(CollectionName, DocId, Vec<u8>)>,
     /// Cursors that move with it, by hash of the subscription.
     pub moves: Vec<(u64, Cursor)>,
     /// Bytes of its frames, to acknowledge.

@@ -6,8 +6,7 @@
 
 use std::rc::Rc;
 
-use crdt::{Doc, Types};
-use store::{Key, Parsed, ReadError, Store};
+use store::{Key, ReadError, Store};
 use sync::outgoing::MESSAGE_BYTES;
 use sync::{DocState, Message, Step, Unit};
 use value::{CollectionName, DocId, Seq, StoreId};
@@ -17,7 +16,8 @@ use crate::engine::Engine;
 use crate::io::LinkId;
 use crate::log_tail::{LogEntry, Via};
 use crate::network::{Link, Matcher};
-use crate::view::{self, object};
+use crate::packed::{self, Packed};
+use crate::view;
 
 /// How long a moved position may wait for a commit to carry it, milliseconds.
 const THROUGH_MS: u64 = 1_000;
@@ -228,7 +228,7 @@ impl<S: Store> Engine<S> {
     /// Returns a document's whole state; `None` when it was evicted.
     fn whole(&self, collection: &CollectionName, id: &DocId) -> Result<Option<Vec<u8>>, ReadError> {
         match self.store.get(&Key::document(collection, id))? {
-            Some(bytes) => Ok(Some(view::decode(&bytes)?.1.encode())),
+            Some(bytes) => Ok(Some(view::split(&bytes)?.1.to_vec())),
             None => Ok(None),
         }
     }
@@ -255,13 +255,13 @@ impl<S: Store> Engine<S> {
         let complete = loop {
             let rows = self.store.range(&range, ROWS)?;
             for (key, stored) in &rows {
-                let (seq, doc) = view::decode(stored)?;
+                let (seq, doc) = view::split(stored)?;
                 last = Some(key.clone());
                 if since.is_some_and(|since| seq <= since) {
                     continue;
                 }
                 // What changed while the other side was away may have left the predicate: it must hear of that.
-                if let Some(state) = wanted(matcher, key, &doc, since.is_some())? {
+                if let Some(state) = wanted(matcher, key, doc, since.is_some())? {
                     bytes += state.delta.len() + 16;
                     docs.push(state);
                 }
@@ -317,32 +317,37 @@ fn owed(link: &Link, subs: &[usize], changes: Option<&[Change]>, collection: &Co
         if subscription.collection != *collection {
             continue;
         }
-        let change = changes
-            .and_then(|changes| changes.iter().find(|change| change.id == *id && change.collection == *collection));
         // Nobody remembers whether it matched: the whole document is never wrong.
-        let Some(change) = change else { return Owed::Whole };
-        if change.before.as_ref().is_some_and(|object| subscription.matches(object)) {
+        let Some(change) = changes.and_then(|changes| change_of(changes, collection, id)) else { return Owed::Whole };
+        let fields = |packed: &Packed| packed.fields(id, subscription.needed());
+        if fields(&change.before).is_some_and(|object| subscription.matches(&object)) {
             return Owed::Delta;
         }
         // A document that was not live and is not now: its tombstone merges with whatever the other side has.
-        let reborn_or_gone = change.after.is_none();
-        if reborn_or_gone || change.after.as_ref().is_some_and(|object| subscription.matches(object)) {
+        if fields(&change.after).is_none_or(|object| subscription.matches(&object)) {
             owed = Owed::Whole;
         }
     }
     owed
 }
 
+/// Finds what a commit did to a document; its changes ascend.
+fn change_of<'a>(changes: &'a [Change], collection: &CollectionName, id: &DocId) -> Option<&'a Change> {
+    let place = changes.binary_search_by(|change| (&change.collection, &change.id).cmp(&(collection, id)));
+    place.ok().map(|place| &changes[place])
+}
+
 /// Returns a scanned document if the subscription wants it. Tombstones are always wanted: the other side may have the
 /// document from somebody else.
-fn wanted(matcher: &Matcher, key: &Key, doc: &Doc, had_before: bool) -> Result<Option<DocState>, ReadError> {
-    let Some(Parsed::Document { collection, id }) = key.parse() else {
-        return Err(ReadError::Backend("a stored key does not name a document".to_owned()));
+fn wanted(matcher: &Matcher, key: &Key, doc: &[u8], had_before: bool) -> Result<Option<DocState>, ReadError> {
+    let (collection, id) = view::named(key)?;
+    let matches = match matcher {
+        Matcher::Denied => false,
+        Matcher::Everything => true,
+        Matcher::Query(subscription) => {
+            let found = packed::fields(doc, subscription.needed(), || id.clone())?;
+            had_before || found.is_none_or(|object| subscription.matches(&object))
+        }
     };
-    let matches = match (matcher, object(doc, &id, &Types::default())) {
-        (Matcher::Denied, _) => false,
-        (Matcher::Everything, _) | (Matcher::Query(_), None) => true,
-        (Matcher::Query(subscription), Some(object)) => had_before || subscription.matches(&object),
-    };
-    Ok(matches.then(|| DocState { collection, id, delta: doc.encode() }))
+    Ok(matches.then(|| DocState { collection, id, delta: doc.to_vec() }))
 }

@@ -103,6 +103,9 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.rebooting = None;
+        if self.broken.is_some() {
+            return;
+        }
         match image.and_then(|image| self.adopt_image(image)) {
             Ok(boot) => self.boot_again(boot),
             Err(failure) => self.break_down(failure),

@@ -23,7 +23,7 @@ impl<S: Store> Engine<S> {
         ticket: Ticket,
         transaction: Option<TransactionId>,
         text: String,
-        args: &Object,
+        args: Object,
         durability: Durability,
     ) {
         if let Some(failure) = &self.broken {
@@ -165,8 +165,7 @@ impl<S: Store> Engine<S> {
                 transaction.waiting.remove(0);
                 let (rows, mutated) = answer(&outcome);
                 for write in outcome.writes {
-                    let newest = write.delta.as_ref().map_or(value::Hlc::ZERO, crdt::Doc::newest);
-                    self.clock.observe(newest, self.now);
+                    self.clock.observe(write.newest(), self.now);
                     transaction.draft.add(crate::record::LOCAL, write);
                 }
                 self.reply(ticket, Ok(Reply::Rows { rows, mutated, commit: None }));
@@ -222,7 +221,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: &Object) {
+    pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: Object) {
         let prepared = match Prepared::new(text, args) {
             Ok(prepared) => prepared,
             Err(failure) => return self.reply(ticket, Err(failure)),

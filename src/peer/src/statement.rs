@@ -6,14 +6,15 @@
 use std::collections::BTreeSet;
 
 use crdt::{Doc, EditError, Op, Stamp, Type, Types};
-use dql::{Access, ConflictPolicy, Declarations, Delete, DqlError, FieldType, Flow, Insert, PathOp, Plan, Select};
-use dql::{Source, Update};
+use dql::{Access, ConflictPolicy, Declarations, Delete, DqlError, FieldType, Flow, Insert, Needed, PathOp, Plan};
+use dql::{Select, Source, Update};
 use store::{ReadError, Store};
 use value::{CollectionName, DocId, ErrorCode, Failure, Object, Value};
 
-use crate::draft::Write;
+use crate::draft::{Effect, Write};
+use crate::packed::Packed;
 use crate::random::Random;
-use crate::view::{Scan, View, object};
+use crate::view::{Extent, Row, Scan, View};
 
 /// A statement that was parsed and joined with its arguments.
 #[derive(Debug)]
@@ -52,8 +53,8 @@ impl From<ReadError> for Stop {
 
 impl Prepared {
     /// Parses a statement and joins it with its arguments.
-    pub fn new(text: String, args: &Object) -> Result<Prepared, Failure> {
-        let planned = dql::parse(&text).and_then(|statement| dql::plan(&statement, args));
+    pub fn new(text: String, args: Object) -> Result<Prepared, Failure> {
+        let planned = dql::parse(&text).and_then(|statement| dql::plan_owned(&statement, args));
         match planned {
             Ok(plan) => Ok(Prepared { text, plan }),
             Err(error) => Err(error.failure(&text)),
@@ -73,8 +74,8 @@ impl Prepared {
     /// Carries the statement out over a view. `stamp` is the transaction's; `random` makes missing `_id`s.
     pub fn run<S: Store>(&self, view: &View<'_, S>, stamp: Stamp, random: &mut Random) -> Result<Outcome, Stop> {
         match &self.plan {
-            Plan::Delete(delete) => self.delete(delete, view, |doc| Some(crdt::delete(doc, stamp))),
-            Plan::Evict(evict) => self.delete(evict, view, |_| None),
+            Plan::Delete(delete) => self.delete(delete, view, Some(stamp)),
+            Plan::Evict(evict) => self.delete(evict, view, None),
             Plan::Explain(explanation) => Ok(Outcome { rows: vec![explanation.clone()], ..Outcome::default() }),
             Plan::Insert(insert) => self.insert(insert, view, stamp, random),
             Plan::Select(select) => self.select(select, view),
@@ -88,8 +89,21 @@ impl Prepared {
             None => _ = run.push(&Object::new()).map_err(|error| self.failed(&error))?,
             Some(source) => {
                 let types = types_of(&source.types);
-                read(source, view, |id, doc| {
-                    let Some(object) = object(&doc, id, &types) else { return Ok(Scan::Continue) };
+                let (deciding, needed) = (select.deciding(), select.needed());
+                let extent = if select.stops_early() { Extent::Some } else { Extent::Whole };
+                // Reading few fields twice is quicker than reading all fields of what is not wanted.
+                let first = match &deciding {
+                    Needed::Named(names) if types.0.is_empty() && !names.is_empty() && deciding != needed => {
+                        Some(names)
+                    }
+                    Needed::All | Needed::Named(_) => None,
+                };
+                read(source, view, extent, |row| {
+                    if first.is_some() && !row.fields(&deciding)?.is_some_and(|object| run.wants(&object)) {
+                        return Ok(Scan::Continue);
+                    }
+                    let object = if types.0.is_empty() { row.fields(&needed)? } else { row.typed(&types)? };
+                    let Some(object) = object else { return Ok(Scan::Continue) };
                     match run.push(&object).map_err(|error| self.failed(&error))? {
                         Flow::Continue => Ok(Scan::Continue),
                         Flow::Enough => Ok(Scan::Stop),
@@ -110,27 +124,25 @@ impl Prepared {
     ) -> Result<Outcome, Stop> {
         let types = types_of(&insert.types);
         let mut outcome = Outcome::default();
-        let mut seen = BTreeSet::new();
         for document in &insert.documents {
-            let mut document = document.clone();
-            let id = document.remove("_id").unwrap_or_else(|| Value::Str(random.document_id()));
-            let id = DocId::new(&id).map_err(|error| failed(ErrorCode::StoreDocumentId, error.to_string()))?;
-            if !seen.insert(id.clone()) {
-                return Err(conflict(&insert.collection, &id, "occurs twice in the statement"));
-            }
+            let id = document.get("_id").map_or_else(|| DocId::new(&Value::Str(random.document_id())), DocId::new);
+            let id = id.map_err(|error| failed(ErrorCode::StoreDocumentId, error.to_string()))?;
             let before = view.doc(&insert.collection, &id)?;
-            let delta = match (insert.initial, before.is_live(), insert.policy) {
-                (true, _, _) => crdt::insert_initial(&before, &document, &types),
+            if before.is_absent() && !insert.initial && types.0.is_empty() {
+                add_new(&mut outcome, &insert.collection, id, document, stamp)?;
+                continue;
+            }
+            let known = before.doc()?;
+            let delta = match (insert.initial, known.is_live(), insert.policy) {
+                (true, _, _) => crdt::insert_initial(&known, document, &types),
                 (false, false, _) | (false, true, ConflictPolicy::Update) => {
-                    crdt::insert(&before, &document, &types, stamp)
+                    crdt::insert(&known, document, &types, stamp)
                 }
-                (false, true, ConflictPolicy::UpdateLocalDiff) => {
-                    crdt::upsert_changed(&before, &document, &types, stamp)
-                }
+                (false, true, ConflictPolicy::UpdateLocalDiff) => crdt::upsert_changed(&known, document, &types, stamp),
                 (false, true, ConflictPolicy::Nothing) => continue,
                 (false, true, ConflictPolicy::Fail) => return Err(conflict(&insert.collection, &id, "exists")),
             };
-            add(&mut outcome, &insert.collection, id, before, Some(delta.map_err(refused)?));
+            add(&mut outcome, Touched { collection: &insert.collection, id, before, known }, &delta.map_err(refused)?);
         }
         Ok(outcome)
     }
@@ -138,38 +150,47 @@ impl Prepared {
     fn update<S: Store>(&self, update: &Update, view: &View<'_, S>, stamp: Stamp) -> Result<Outcome, Stop> {
         let source = update.source();
         let types = types_of(&source.types);
+        let deciding = update.deciding();
         let mut outcome = Outcome::default();
-        read(source, view, |id, doc| {
-            let Some(object) = object(&doc, id, &types) else { return Ok(Scan::Continue) };
+        read(source, view, Extent::Whole, |row| {
+            if types.0.is_empty() && !row.fields(&deciding)?.is_some_and(|object| update.matches(&object)) {
+                return Ok(Scan::Continue);
+            }
+            let Some(object) = row.typed(&types)? else { return Ok(Scan::Continue) };
             let operations = update.operations(&object).map_err(|error| self.failed(&error))?;
             if let Some(operations) = operations {
                 let ops: Vec<Op> = operations.into_iter().map(op_of).collect::<Result<_, _>>()?;
-                let delta = crdt::edit(&doc, &ops, &types, stamp).map_err(refused)?;
-                add(&mut outcome, &source.collection, id.clone(), doc, Some(delta));
+                let touched = Touched::of(&source.collection, row)?;
+                let delta = crdt::edit(&touched.known, &ops, &types, stamp).map_err(refused)?;
+                add(&mut outcome, touched, &delta);
             }
             Ok(Scan::Continue)
         })?;
         Ok(outcome)
     }
 
-    fn delete<S: Store>(
-        &self,
-        delete: &Delete,
-        view: &View<'_, S>,
-        delta: impl Fn(&Doc) -> Option<Doc>,
-    ) -> Result<Outcome, Stop> {
+    /// Removes what a predicate is true for: for everyone with a stamp, else here only.
+    fn delete<S: Store>(&self, delete: &Delete, view: &View<'_, S>, stamp: Option<Stamp>) -> Result<Outcome, Stop> {
         let source = delete.source();
         let types = types_of(&source.types);
+        let deciding = delete.deciding();
         let limit = delete.limit().unwrap_or(usize::MAX);
         let mut outcome = Outcome::default();
-        read(source, view, |id, doc| {
+        read(source, view, Extent::Whole, |row| {
             if outcome.mutated.len() >= limit {
                 return Ok(Scan::Stop);
             }
-            let Some(object) = object(&doc, id, &types) else { return Ok(Scan::Continue) };
+            let object = if types.0.is_empty() { row.fields(&deciding)? } else { row.typed(&types)? };
+            let Some(object) = object else { return Ok(Scan::Continue) };
             if delete.matches(&object).map_err(|error| self.failed(&error))? {
-                let delta = delta(&doc);
-                add(&mut outcome, &source.collection, id.clone(), doc, delta);
+                let touched = Touched::of(&source.collection, row)?;
+                match stamp {
+                    Some(stamp) => {
+                        let delta = crdt::delete(&touched.known, stamp);
+                        add(&mut outcome, touched, &delta);
+                    }
+                    None => evict(&mut outcome, touched),
+                }
             }
             Ok(Scan::Continue)
         })?;
@@ -185,10 +206,11 @@ impl Prepared {
 fn read<S: Store>(
     source: &Source,
     view: &View<'_, S>,
-    mut visit: impl FnMut(&DocId, Doc) -> Result<Scan, Stop>,
+    extent: Extent,
+    mut visit: impl FnMut(Row<'_>) -> Result<Scan, Stop>,
 ) -> Result<(), Stop> {
     match &source.access {
-        Access::All => view.scan(&source.collection, visit),
+        Access::All => view.scan(&source.collection, extent, visit),
         Access::Ids(ids) => {
             let mut seen = BTreeSet::new();
             // A value that cannot identify identifies nothing.
@@ -197,7 +219,7 @@ fn read<S: Store>(
                     continue;
                 }
                 let doc = view.doc(&source.collection, &id)?;
-                if visit(&id, doc)? == Scan::Stop {
+                if visit(Row::new(&id, &doc))? == Scan::Stop {
                     break;
                 }
             }
@@ -206,13 +228,52 @@ fn read<S: Store>(
     }
 }
 
-/// Notes a touched document; a delta that changes nothing is not written.
-fn add(outcome: &mut Outcome, collection: &CollectionName, id: DocId, before: Doc, delta: Option<Doc>) {
-    let changes = delta.as_ref().is_none_or(|delta| !delta.is_absent() && before.clone().join(delta));
-    outcome.mutated.push(id.clone());
-    if changes {
-        outcome.writes.push(Write { collection: collection.clone(), id, before, delta });
+/// A document that a statement changes.
+struct Touched<'a> {
+    collection: &'a CollectionName,
+    id: DocId,
+    before: Packed,
+    /// The same, built.
+    known: Doc,
+}
+
+impl<'a> Touched<'a> {
+    fn of(collection: &'a CollectionName, row: Row<'_>) -> Result<Touched<'a>, ReadError> {
+        let before = row.packed();
+        Ok(Touched { collection, id: row.id(), known: before.doc()?, before })
     }
+}
+
+/// Notes a touched document; a delta that changes nothing is not written.
+fn add(outcome: &mut Outcome, touched: Touched<'_>, delta: &Doc) {
+    let Touched { collection, id, before, known: mut after } = touched;
+    outcome.mutated.push(id.clone());
+    if after.join(delta) {
+        let effect = Effect::Joined { delta: Packed::new(delta), after: Packed::new(&after), newest: delta.newest() };
+        outcome.writes.push(Write { collection: collection.clone(), id, before, effect });
+    }
+}
+
+/// Notes a document of which nothing was known; it is its own delta.
+fn add_new(
+    outcome: &mut Outcome,
+    collection: &CollectionName,
+    id: DocId,
+    document: &Object,
+    stamp: Stamp,
+) -> Result<(), Stop> {
+    let delta = Packed::of(&crdt::insert_new(document, stamp).map_err(refused)?);
+    let effect = Effect::Joined { after: delta.clone(), delta, newest: stamp.hlc };
+    outcome.mutated.push(id.clone());
+    outcome.writes.push(Write { collection: collection.clone(), id, before: Packed::default(), effect });
+    Ok(())
+}
+
+/// Notes a document that is dropped here.
+fn evict(outcome: &mut Outcome, touched: Touched<'_>) {
+    let Touched { collection, id, before, .. } = touched;
+    outcome.mutated.push(id.clone());
+    outcome.writes.push(Write { collection: collection.clone(), id, before, effect: Effect::Evicted });
 }
 
 fn types_of(declarations: &Declarations) -> Types {

@@ -5,19 +5,32 @@
 use std::collections::BTreeMap;
 
 use crdt::{Doc, Types};
+use dql::Needed;
 use store::{Key, KeyRange, Parsed, ReadError, Store};
-use value::{CollectionName, DecodeError, DocId, Object, Reader, Seq};
+use value::{CollectionName, DocId, Object, Reader, Seq};
 
 use crate::draft::{Draft, DraftDoc};
+use crate::packed::{self, Packed};
 
 /// Rows read from the store at a time.
 const ROWS: usize = 256;
+/// Bytes before a stored document: the position of its last change.
+pub const SEQ_BYTES: usize = 8;
 
 /// The documents as one statement sees them.
 pub struct View<'a, S> {
     store: &'a S,
     /// Innermost last.
     drafts: Vec<&'a Draft>,
+}
+
+/// How much of a collection a scan will read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it, as far as is known: its blocks are asked for in one go.
+    Whole,
+    /// Perhaps only its first documents.
+    Some,
 }
 
 /// Whether a scan goes on.
@@ -29,6 +42,42 @@ pub enum Scan {
     Stop,
 }
 
+/// One document of a scan, tombstones included.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// The canonical bytes of its `_id`.
+    id: &'a [u8],
+    /// Its binary form; empty when it is absent.
+    bytes: &'a [u8],
+}
+
+impl<'a> Row<'a> {
+    /// Joins an `_id` and a document.
+    pub fn new(id: &'a DocId, packed: &'a Packed) -> Row<'a> {
+        Row { id: id.as_bytes(), bytes: packed.bytes() }
+    }
+
+    /// Returns its `_id`.
+    pub fn id(&self) -> DocId {
+        DocId::from_stored(self.id)
+    }
+
+    /// Returns the document.
+    pub fn packed(&self) -> Packed {
+        if self.bytes.is_empty() { Packed::default() } else { Packed::of(self.bytes) }
+    }
+
+    /// Returns the needed fields; `None` unless it is live.
+    pub fn fields(&self, needed: &Needed) -> Result<Option<Object>, ReadError> {
+        if self.bytes.is_empty() { Ok(None) } else { packed::fields(self.bytes, needed, || self.id()) }
+    }
+
+    /// Returns all fields as some declared types show them; `None` unless it is live.
+    pub fn typed(&self, types: &Types) -> Result<Option<Object>, ReadError> {
+        if self.bytes.is_empty() { Ok(None) } else { packed::typed(self.bytes, types, || self.id()) }
+    }
+}
+
 impl<'a, S: Store> View<'a, S> {
     /// Lays drafts over a store; later ones hide earlier ones.
     pub fn new(store: &'a S, drafts: Vec<&'a Draft>) -> View<'a, S> {
@@ -36,14 +85,14 @@ impl<'a, S: Store> View<'a, S> {
     }
 
     /// Reads one document; the absent document when there is none.
-    pub fn doc(&self, collection: &CollectionName, id: &DocId) -> Result<Doc, ReadError> {
+    pub fn doc(&self, collection: &CollectionName, id: &DocId) -> Result<Packed, ReadError> {
         let key = Key::document(collection, id);
-        if let Some(doc) = self.drafted(&key) {
+        if let Some(doc) = self.drafts.iter().rev().find_map(|draft| draft.doc(&key)) {
             return Ok(doc.after.clone().unwrap_or_default());
         }
         match self.store.get(&key)? {
-            Some(bytes) => Ok(decode(&bytes)?.1),
-            None => Ok(Doc::default()),
+            Some(bytes) => Ok(Packed::of(split(&bytes)?.1)),
+            None => Ok(Packed::default()),
         }
     }
 
@@ -51,9 +100,14 @@ impl<'a, S: Store> View<'a, S> {
     pub fn scan<E: From<ReadError>>(
         &self,
         collection: &CollectionName,
-        mut visit: impl FnMut(&DocId, Doc) -> Result<Scan, E>,
+        extent: Extent,
+        mut visit: impl FnMut(Row<'_>) -> Result<Scan, E>,
     ) -> Result<(), E> {
         let range = Key::documents(collection);
+        if extent == Extent::Whole {
+            self.store.resident(&range)?;
+        }
+        let prefix = range.start.as_bytes().len();
         let mut overlay = self.overlay(&range).into_iter().peekable();
         let mut rest = range;
         loop {
@@ -66,7 +120,7 @@ impl<'a, S: Store> View<'a, S> {
                 }
                 let flow = match overlay.next_if(|(drafted, _)| *drafted == key) {
                     Some((_, doc)) => visit_drafted(doc, &mut visit)?,
-                    None => visit(&id_of(key)?, decode(bytes)?.1)?,
+                    None => visit(Row { id: &key.as_bytes()[prefix..], bytes: split(bytes)?.1 })?,
                 };
                 if flow == Scan::Stop {
                     return Ok(());
@@ -85,10 +139,6 @@ impl<'a, S: Store> View<'a, S> {
         Ok(())
     }
 
-    fn drafted(&self, key: &Key) -> Option<&DraftDoc> {
-        self.drafts.iter().rev().find_map(|draft| draft.doc(key))
-    }
-
     fn overlay(&self, range: &KeyRange) -> BTreeMap<&'a Key, &'a DraftDoc> {
         let mut overlay = BTreeMap::new();
         for draft in &self.drafts {
@@ -98,26 +148,26 @@ impl<'a, S: Store> View<'a, S> {
     }
 }
 
-fn visit_drafted<E>(doc: &DraftDoc, visit: &mut impl FnMut(&DocId, Doc) -> Result<Scan, E>) -> Result<Scan, E> {
+fn visit_drafted<E>(doc: &DraftDoc, visit: &mut impl FnMut(Row<'_>) -> Result<Scan, E>) -> Result<Scan, E> {
     match &doc.after {
-        Some(after) => visit(&doc.id, after.clone()),
+        Some(after) => visit(Row::new(&doc.id, after)),
         None => Ok(Scan::Continue),
     }
 }
 
-/// Reads what the store holds for a document: the position of its last change, and the document.
-pub fn decode(bytes: &[u8]) -> Result<(Seq, Doc), ReadError> {
-    let mut reader = Reader::new(bytes);
-    let read = |reader: &mut Reader<'_>| -> Result<(Seq, Doc), DecodeError> {
-        Ok((Seq(reader.fixed64()?), Doc::decode(reader.rest())?))
-    };
-    read(&mut reader).map_err(|error| ReadError::Backend(format!("a stored document cannot be read: {error}")))
+/// Splits what the store holds for a document: the position of its last change, and the document's bytes.
+pub fn split(stored: &[u8]) -> Result<(Seq, &[u8]), ReadError> {
+    let mut reader = Reader::new(stored);
+    match reader.fixed64() {
+        Ok(seq) if stored.len() > SEQ_BYTES => Ok((Seq(seq), reader.rest())),
+        _ => Err(ReadError::Backend("a stored document is too short".to_owned())),
+    }
 }
 
-/// Returns the document that a key names.
-pub fn id_of(key: &Key) -> Result<DocId, ReadError> {
+/// Returns the collection and `_id` that a key names.
+pub fn named(key: &Key) -> Result<(CollectionName, DocId), ReadError> {
     match key.parse() {
-        Some(Parsed::Document { id, .. }) => Ok(id),
+        Some(Parsed::Document { collection, id }) => Ok((collection, id)),
         _ => Err(ReadError::Backend("a stored key does not name a document".to_owned())),
     }
 }

@@ -55,6 +55,7 @@ pub fn start(
     now: Millis,
 ) -> Result<Box<dyn Machine>, String> {
     let store = Lsm::open(image.manifest.as_deref(), store_config(profile)).map_err(|error| error.to_string())?;
+    let store = store.with_layout(&peer::DocumentLayout);
     let log_start = match &image.manifest {
         Some(manifest) => store::manifest_head(manifest).map_err(|error| error.to_string())?.log_start,
         None => Seq(0),
@@ -84,6 +85,7 @@ fn store_config(profile: &Profile) -> LsmConfig {
         memtable_bytes_max: profile.memtable_bytes,
         wal_commits_max: 40,
         wal_keep_bytes: profile.log_keep_bytes,
+        wal_keep_ms_min: 200,
         segment_bytes: 2_048,
         cache_bytes_max: 8_192,
         merge_bytes_max: 8_192,

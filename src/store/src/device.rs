@@ -116,8 +116,13 @@ pub struct DeviceBatch {
     pub deletes: Vec<BlockId>,
     /// Small records to set in the same transaction.
     pub meta: Vec<(String, Vec<u8>)>,
-    /// Log records up to and including this one go, except the newest record of all: it is the device's memory of its head.
+    /// Bytes of the blocks in `deletes`, for `usage`: a device that charges by the record should not have to read them.
+    pub deleted_bytes: u64,
+    /// Log records up to and including this one go. Of the newest record of all an empty one stays: it is the device's
+    /// memory of its head.
     pub delete_log_through: Option<Seq>,
+    /// Bytes of the log records that go, without their frames, for `usage`.
+    pub deleted_log_bytes: u64,
 }
 
 /// How much a device holds.
@@ -146,7 +151,8 @@ pub trait Device {
 
     /// Appends a record behind `expected`, the head that the writer knows (0 for an empty log).
     ///
-    /// Takes the sequence inside the write transaction, with `log::next_seq`, and frames the record there. Errors:
+    /// Takes the sequence inside the write transaction, with `log::next_seq`, and frames the record there. The record is not
+    /// empty: an empty one is what trimming leaves of the head. Errors:
     /// `Trimmed` when the records since `expected` are no longer all there; `Closed` when the log ends before `expected`,
     /// because the device was cleared under the writer.
     async fn append(
@@ -179,6 +185,11 @@ pub trait Device {
 
     /// Returns how much is held.
     async fn usage(&self) -> Result<Usage, DeviceError>;
+
+    /// Returns the names of all blocks, in any order; `None` from a device that cannot list them.
+    async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(None)
+    }
 }
 
 /// A device that never waits; every such device is a `Device` too. Contracts as there.
@@ -207,6 +218,10 @@ pub trait DeviceNow {
     fn clear_now(&self) -> Result<(), DeviceError>;
     /// As `Device::usage`.
     fn usage_now(&self) -> Result<Usage, DeviceError>;
+    /// As `Device::blocks`.
+    fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(None)
+    }
 }
 
 impl<D: DeviceNow> Device for D {
@@ -250,6 +265,10 @@ impl<D: DeviceNow> Device for D {
 
     async fn usage(&self) -> Result<Usage, DeviceError> {
         self.usage_now()
+    }
+
+    async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        self.blocks_now()
     }
 }
 

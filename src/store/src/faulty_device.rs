@@ -216,4 +216,8 @@ impl DeviceNow for FaultyDevice {
     fn usage_now(&self) -> Result<Usage, DeviceError> {
         self.inner.usage_now()
     }
+
+    fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        self.inner.blocks_now()
+    }
 }

@@ -98,6 +98,11 @@ impl Key {
         }
     }
 
+    /// Says whether bytes are the key of a document.
+    pub fn names_document(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&SPACE_DOCUMENT)
+    }
+
     /// Returns the bytes that order the key.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -41,18 +41,23 @@ pub(crate) fn seal(writer: Writer) -> Vec<u8> {
 }
 
 /// Checks magic, format and checksum, and returns a reader of what lies between.
+pub(crate) fn open<'a>(bytes: &'a [u8], magic: &[u8; 4], format: u8) -> Result<Reader<'a>, DecodeError> {
+    open_versions(bytes, magic, format).map(|(_, reader)| reader)
+}
+
+/// As `open`, for a layout of which all formats up to `newest` are read; returns the format too.
 ///
 /// The format is looked at first: a newer one may keep its checksum elsewhere.
-pub(crate) fn open<'a>(bytes: &'a [u8], magic: &[u8; 4], format: u8) -> Result<Reader<'a>, DecodeError> {
+pub(crate) fn open_versions<'a>(bytes: &'a [u8], magic: &[u8; 4], newest: u8) -> Result<(u8, Reader<'a>), DecodeError> {
     let mut reader = Reader::new(bytes);
     if reader.raw(magic.len())? != magic {
         return Err(DecodeError::Invalid("magic"));
     }
-    match reader.u8()? {
-        found if found == format => {}
+    let format = match reader.u8()? {
         0 => return Err(DecodeError::Invalid("format 0")),
+        known if known <= newest => known,
         newer => return Err(DecodeError::Version(u64::from(newer))),
-    }
+    };
     let (body, sum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::End)?;
     if body.len() < magic.len() + 1 {
         return Err(DecodeError::End);
@@ -60,5 +65,5 @@ pub(crate) fn open<'a>(bytes: &'a [u8], magic: &[u8; 4], format: u8) -> Result<R
     if checksum(body) != u32::from_be_bytes(*sum) {
         return Err(DecodeError::Checksum);
     }
-    Ok(Reader::new(&body[magic.len() + 1..]))
+    Ok((format, Reader::new(&body[magic.len() + 1..])))
 }

@@ -24,8 +24,10 @@ use value::{DecodeError, Millis, Seq};
 use crate::device::{BlockId, BlockKind, DeviceError, Written};
 use crate::filter::filter_hash;
 use crate::key::{Key, KeyRange};
+use crate::layout::{Opaque, ValueLayout};
 use crate::manifest::{Manifest, SegmentInfo};
-use crate::segment::{Found, Segment};
+use crate::rows::Found;
+use crate::segment;
 use crate::store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
 
 pub use config::{LsmConfig, LsmStats, OpenError};
@@ -38,6 +40,7 @@ use merge::Merge;
 #[derive(Debug)]
 pub struct Lsm {
     config: LsmConfig,
+    layout: &'static dyn ValueLayout,
     manifest: Manifest,
     memtable: Memtable,
     cache: Cache,
@@ -61,6 +64,7 @@ impl Lsm {
         Ok(Lsm {
             applied: manifest.head.floor,
             config,
+            layout: &Opaque,
             manifest,
             memtable: Memtable::default(),
             cache: Cache::default(),
@@ -69,6 +73,11 @@ impl Lsm {
             damaged: BTreeMap::new(),
             quarantining: BTreeSet::new(),
         })
+    }
+
+    /// Says how values look, so that segments written from now on are smaller.
+    pub fn with_layout(self, layout: &'static dyn ValueLayout) -> Lsm {
+        Lsm { layout, ..self }
     }
 
     /// Returns the position up to which the log is in segments.
@@ -223,6 +232,18 @@ impl Store for Lsm {
         Ok(rows)
     }
 
+    fn resident(&self, range: &KeyRange) -> Result<(), ReadError> {
+        let mut missing = Vec::new();
+        let runs = self.manifest.runs.iter().map(|run| (&run.segments, run.fence.as_ref()));
+        for (segments, fence) in runs.chain([(&self.manifest.bottom, None)]) {
+            let start = fence.map_or(&range.start, |fence| fence.max(&range.start));
+            let first = segments.partition_point(|info| info.last < *start);
+            let inside = segments[first..].iter().take_while(|info| !range.is_past(info.first.as_bytes()));
+            missing.extend(inside.filter(|info| !self.cache.holds(info.id)).map(|info| BlockId::segment(info.id)));
+        }
+        if missing.is_empty() { Ok(()) } else { Err(self.missing(missing)) }
+    }
+
     fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
         if batch.seq > self.applied {
             self.applied = batch.seq;
@@ -245,11 +266,11 @@ impl Store for Lsm {
             self.vanished.insert(block.id);
             return Err(ReadError::Stale);
         };
-        match Segment::open(block.id, bytes) {
-            Ok(segment) => {
+        match segment::open(block.id, &bytes) {
+            Ok(rows) => {
                 self.damaged.remove(&block.id);
                 self.vanished.remove(&block.id);
-                self.cache.insert(block.id, segment);
+                self.cache.insert(block.id, rows);
                 Ok(())
             }
             Err(reason) => {
@@ -272,10 +293,12 @@ impl Store for Lsm {
         let mut answer = None;
         match compact::merge(self) {
             compact::Plan::Blocked => {}
-            compact::Plan::Idle if self.quarantining.is_empty() => {}
             compact::Plan::Idle => {
-                let step = compact::rewrite(self);
-                answer = Some(self.begin(step));
+                let trim = compact::trim_due(&self.manifest, &self.config).is_some_and(|due| due <= now);
+                if trim || !self.quarantining.is_empty() {
+                    let step = compact::rewrite(self, now);
+                    answer = Some(self.begin(step));
+                }
             }
             compact::Plan::Load { inputs, missing } => {
                 wanted = inputs;
@@ -285,6 +308,10 @@ impl Store for Lsm {
         }
         self.cache.shrink(self.config.cache_bytes_max, &wanted);
         answer
+    }
+
+    fn maintenance_at(&self) -> Option<Millis> {
+        compact::trim_due(&self.manifest, &self.config)
     }
 
     fn maintained(&mut self, outcome: Result<Written, DeviceError>) -> Result<(), OpenError> {
@@ -299,8 +326,9 @@ impl Store for Lsm {
                 if step.manifest.head.version > self.manifest.head.version {
                     self.install(step.manifest);
                 }
-                for (id, bytes) in step.segments {
-                    self.admit(BlockId::segment(id), Some(bytes)).expect("a segment that was just built is valid");
+                let live: BTreeSet<u64> = self.manifest.segments().map(|info| info.id).collect();
+                for (id, rows) in step.segments.into_iter().filter(|(id, _)| live.contains(id)) {
+                    self.cache.insert(id, rows);
                 }
                 Ok(())
             }

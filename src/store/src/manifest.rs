@@ -1,21 +1,23 @@
 //! The manifest: which segments are live, what they cover, and how far the log has gone into them.
 //!
-//! Layout: magic `SHMF`, format (1 byte, 1), version, floor, log start (8 bytes each, big-endian); then as varints: next
+//! Layout: magic `SHMF`, format (1 byte, 2), version, floor, log start (8 bytes each, big-endian); then as varints: next
 //! segment number; log marks (count, then sequence and bytes of each); runs, oldest first (count, then fence and segments of
 //! each); the bottom level's segments; quarantined segment numbers; at the end the checksum. A fence is a length + 1 and a
-//! key, or 0 for none. A segment is its number, bytes, rows, tombstones, first key, last key and filter.
+//! key, or 0 for none. A segment is its number, bytes, bytes of its rows in memory, rows, tombstones, first key, last key and
+//! filter. Format 1, read for ever, lacks the bytes in memory: they were those on the device.
 //!
 //! Invariants: within a run and within the bottom level segments are ascending and do not overlap; a later run is newer;
 //! keys of a run below its fence have been merged into the bottom level; a version is one more than the one it replaces.
 
 use value::{DecodeError, Reader, Seq, Writer};
 
+use crate::envelope;
 use crate::filter::Filter;
 use crate::key::Key;
-use crate::log::{open, seal};
+use crate::log::{open_versions, seal};
 
 const MAGIC: &[u8; 4] = b"SHMF";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The part of a manifest that a device itself has to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,9 +30,12 @@ pub struct ManifestHead {
     pub log_start: Seq,
 }
 
-/// Reads the head of a manifest and checks the whole of it against its checksum.
+/// Reads the head of a manifest, plain or sealed, and checks the whole of it against its checksum.
 pub fn manifest_head(bytes: &[u8]) -> Result<ManifestHead, DecodeError> {
-    read_head(&mut open(bytes, MAGIC, FORMAT)?)
+    if envelope::is_sealed(bytes) {
+        return envelope::unwrap_manifest(bytes).map(|(head, _)| head);
+    }
+    read_head(&mut open_versions(bytes, MAGIC, FORMAT)?.1)
 }
 
 /// The bytes of log that one flush made superfluous.
@@ -45,6 +50,8 @@ pub(crate) struct LogMark {
 pub(crate) struct SegmentInfo {
     pub id: u64,
     pub bytes: u64,
+    /// What its rows take in memory, bytes.
+    pub rows_bytes: u64,
     pub rows: u64,
     pub tombstones: u64,
     pub first: Key,
@@ -95,7 +102,7 @@ impl Manifest {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Manifest, DecodeError> {
-        let mut reader = open(bytes, MAGIC, FORMAT)?;
+        let (format, mut reader) = open_versions(bytes, MAGIC, FORMAT)?;
         let mut manifest =
             Manifest { head: read_head(&mut reader)?, next_segment: reader.var()?, ..Manifest::default() };
         for _ in 0..reader.count(usize::MAX)? {
@@ -106,9 +113,9 @@ impl Manifest {
                 0 => None,
                 length => Some(Key::from_bytes(reader.raw(length_of(length - 1)?)?.to_vec())),
             };
-            manifest.runs.push(Run { fence, segments: read_segments(&mut reader)? });
+            manifest.runs.push(Run { fence, segments: read_segments(format, &mut reader)? });
         }
-        manifest.bottom = read_segments(&mut reader)?;
+        manifest.bottom = read_segments(format, &mut reader)?;
         for _ in 0..reader.count(usize::MAX)? {
             manifest.quarantined.push(reader.var()?);
         }
@@ -138,7 +145,7 @@ impl Manifest {
     }
 }
 
-fn read_head(reader: &mut Reader<'_>) -> Result<ManifestHead, DecodeError> {
+pub(crate) fn read_head(reader: &mut Reader<'_>) -> Result<ManifestHead, DecodeError> {
     let head =
         ManifestHead { version: reader.fixed64()?, floor: Seq(reader.fixed64()?), log_start: Seq(reader.fixed64()?) };
     if head.version == 0 || head.log_start > head.floor {
@@ -150,17 +157,19 @@ fn read_head(reader: &mut Reader<'_>) -> Result<ManifestHead, DecodeError> {
 fn write_segments(segments: &[SegmentInfo], writer: &mut Writer) {
     writer.var(segments.len() as u64);
     for segment in segments {
-        writer.var(segment.id).var(segment.bytes).var(segment.rows).var(segment.tombstones);
+        writer.var(segment.id).var(segment.bytes).var(segment.rows_bytes).var(segment.rows).var(segment.tombstones);
         writer.bytes(segment.first.as_bytes()).bytes(segment.last.as_bytes()).bytes(segment.filter.as_bytes());
     }
 }
 
-fn read_segments(reader: &mut Reader<'_>) -> Result<Vec<SegmentInfo>, DecodeError> {
+fn read_segments(format: u8, reader: &mut Reader<'_>) -> Result<Vec<SegmentInfo>, DecodeError> {
     let mut segments: Vec<SegmentInfo> = Vec::new();
     for _ in 0..reader.count(usize::MAX)? {
+        let (id, bytes) = (reader.var()?, reader.var()?);
         let segment = SegmentInfo {
-            id: reader.var()?,
-            bytes: reader.var()?,
+            id,
+            bytes,
+            rows_bytes: if format == 1 { bytes } else { reader.var()? },
             rows: reader.var()?,
             tombstones: reader.var()?,
             first: read_key(reader)?,

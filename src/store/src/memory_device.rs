@@ -90,6 +90,8 @@ impl DeviceNow for MemoryDevice {
         };
         for (seq, framed) in &state.log {
             match record(*seq, framed) {
+                // What is left of a trimmed head is no commit.
+                Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => image.log.push((*seq, bytes)),
                 Err(DeviceError::NewerFormat(format)) => return Err(DeviceError::NewerFormat(format)),
                 Err(_) => image.damaged.push(*seq),
@@ -145,6 +147,9 @@ impl DeviceNow for MemoryDevice {
         if let Some(through) = batch.delete_log_through {
             let head = state.head();
             state.log.retain(|seq, _| *seq > through || *seq == head);
+            if head.0 > 0 && head <= through {
+                state.log.insert(head, log::frame(head, &[]));
+            }
         }
         Ok(Written::Done)
     }
@@ -161,6 +166,10 @@ impl DeviceNow for MemoryDevice {
 
     fn usage_now(&self) -> Result<Usage, DeviceError> {
         Ok(self.state().usage())
+    }
+
+    fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        Ok(Some(self.state().blocks.keys().copied().collect()))
     }
 }
 

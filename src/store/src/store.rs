@@ -60,6 +60,13 @@ pub trait Store {
     /// The caller resumes with `range.after(&last)`. All or nothing: with a block missing no row is returned.
     fn range(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, ReadError>;
 
+    /// Checks that a whole range can be read from memory; the error names all its missing blocks at once.
+    ///
+    /// Who will read all of a long range asks this first, instead of being told of a few blocks at a time.
+    fn resident(&self, _range: &KeyRange) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// Makes a commit visible to readers.
     ///
     /// The batch is already durable in the log (or becomes so in one atomic transaction of an embedded engine). A batch at or
@@ -82,6 +89,11 @@ pub trait Store {
     /// the blocks and asks again; after `Write` it writes the batch and reports to `maintained`. While a write is under
     /// way the answer is `None`, and reads and commits go on.
     fn maintenance(&mut self, _now: Millis) -> Option<Maintenance> {
+        None
+    }
+
+    /// Returns when `maintenance` will have something to do though nothing is committed until then; `None` for never.
+    fn maintenance_at(&self) -> Option<Millis> {
         None
     }
 

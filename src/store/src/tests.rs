@@ -2,10 +2,12 @@
 
 mod crash;
 mod engine;
+mod files;
 mod format;
 mod key;
 mod suite;
 mod tabs;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +26,7 @@ pub(crate) fn tiny() -> LsmConfig {
         memtable_bytes_max: 2000,
         wal_commits_max: 8,
         wal_keep_bytes: 2000,
+        wal_keep_ms_min: 0,
         segment_bytes: 300,
         cache_bytes_max: 0,
         merge_bytes_max: 900,

@@ -16,6 +16,11 @@ impl Writer {
         Writer::default()
     }
 
+    /// Starts an empty buffer with room for that many bytes.
+    pub fn with_capacity(bytes: usize) -> Writer {
+        Writer { bytes: Vec::with_capacity(bytes) }
+    }
+
     /// Appends one byte.
     pub fn u8(&mut self, byte: u8) -> &mut Writer {
         self.bytes.push(byte);

@@ -89,6 +89,31 @@ pub fn decode_from(reader: &mut Reader<'_>) -> Result<Value, DecodeError> {
     decode_at(reader, DEPTH_MAX + 2)
 }
 
+/// Steps over one value without building it; a value that `decode_from` reads is as long as this says.
+pub fn skip(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    // How many values are still to be stepped over: of a map, its keys too.
+    let mut left = 1_u64;
+    while left > 0 {
+        left -= 1;
+        let first = reader.u8()?;
+        let (major, info) = (first >> 5, first & 0x1f);
+        if major == 7 {
+            let width = [1, 2, 4, 8].get(usize::from(info).wrapping_sub(24)).copied().unwrap_or(0);
+            reader.raw(width)?;
+            continue;
+        }
+        let number = argument(info, reader)?;
+        match major {
+            0 | 1 => {}
+            2 | 3 => _ = take(reader, number)?,
+            4 => left += count(number, 1, reader)? as u64,
+            5 => left += 2 * count(number, 2, reader)? as u64,
+            _ => return Err(DecodeError::Invalid("CBOR tag")),
+        }
+    }
+    Ok(())
+}
+
 fn decode_at(reader: &mut Reader<'_>, depth_left: usize) -> Result<Value, DecodeError> {
     if depth_left == 0 {
         return Err(DecodeError::Limit("depth"));
@@ -129,7 +154,7 @@ fn decode_at(reader: &mut Reader<'_>, depth_left: usize) -> Result<Value, Decode
 fn argument(info: u8, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     let width = match info {
         0..24 => return Ok(u64::from(info)),
-        24 => 1,
+        24 => return reader.u8().map(u64::from),
         25 => 2,
         26 => 4,
         27 => 8,
@@ -205,6 +230,17 @@ mod tests {
     #[test]
     fn values_read_back_as_written() {
         assert_eq!(decode(&encode(&sample()), 1000), Ok(sample()));
+    }
+
+    #[test]
+    fn a_skipped_value_is_as_long_as_a_read_one() {
+        let bytes = [encode(&sample()), vec![7]].concat();
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(skip(&mut reader), Ok(()));
+        assert_eq!(reader.rest(), [7]);
+        for length in 0..bytes.len() - 1 {
+            assert!(skip(&mut Reader::new(&bytes[..length])).is_err(), "{length} of {} bytes", bytes.len());
+        }
     }
 
     #[test]

@@ -38,6 +38,9 @@ error_codes! {
     ActivationNotActivated "activation/not-activated" "The original's licence check." "Never thrown by Shoal; kept so that handlers compile.";
     AuthenticationExpirationHandlerMissing "authentication/expiration-handler-missing" "Sync was started in server mode without an expiration handler." "Call auth.setExpirationHandler before sync.start.";
     AuthenticationFailedToAuthenticate "authentication/failed-to-authenticate" "The Big Peer refused the token, or another peer the identity." "Check the token and the provider, then call auth.login again.";
+    EncryptionExtraneousPassphraseGiven "encryption/extraneous-passphrase-given" "A passphrase or key was given for a store that is not encrypted." "Open it without one, or choose another persistenceDirectory.";
+    EncryptionPassphraseMissing "encryption/passphrase-missing" "The store is encrypted, and neither passphrase nor key was given." "Give it in the encryption option of Ditto.open.";
+    EncryptionWrongKey "encryption/wrong-key" "The passphrase or key is not the one that the store is locked with." "Ask for it again; nothing was touched.";
     Internal "internal" "A rule that Shoal itself should have kept was broken." "Report it with the message; the data on disk is untouched.";
     IoAlreadyExists "io/already-exists" "A file or store of that name exists." "Choose another name or open the existing one.";
     IoNotFound "io/not-found" "A file or store of that name does not exist." "Check the name.";
@@ -57,6 +60,7 @@ error_codes! {
     StoreDocumentId "store/document-id" "The _id is of a type that cannot identify, too long, or was changed." "Use a string, integer, boolean, array or object.";
     StoreDocumentNotFound "store/document-not-found" "No document has that _id." "Check the _id.";
     StoreIdentifierConflict "store/identifier-conflict" "A document with that _id exists and the policy is FAIL." "Choose ON ID CONFLICT DO UPDATE, DO UPDATE_LOCAL_DIFF or DO NOTHING.";
+    StoreImportInvalid "store/import-invalid" "What is imported is not of the expected form, damaged, or cut off." "Read the message; it names the place. What came before it is imported.";
     StoreNewerFormat "store/newer-format" "The store was written by a newer version." "Update Shoal; the data was not touched.";
     StorePersistenceDirectoryLocked "store/persistence-directory-locked" "Another process uses the directory." "Close it, or choose another persistenceDirectory.";
     StoreQuotaExceeded "store/quota-exceeded" "There is no space left for this write." "Nothing was changed; free space or evict documents, then retry.";

@@ -1,6 +1,7 @@
 //! Identifiers: of replicas, stores, peers, collections and documents.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::cbor;
 use crate::limits::{COLLECTION_NAME_BYTES_MAX, ID_BYTES_MAX};
@@ -56,9 +57,9 @@ impl fmt::Display for IdError {
 
 impl std::error::Error for IdError {}
 
-/// The name of a collection.
+/// The name of a collection; copies share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CollectionName(String);
+pub struct CollectionName(Arc<str>);
 
 impl CollectionName {
     /// Checks the length of a name.
@@ -66,7 +67,7 @@ impl CollectionName {
         if name.is_empty() || name.len() > COLLECTION_NAME_BYTES_MAX {
             return Err(IdError::CollectionName);
         }
-        Ok(CollectionName(name.to_owned()))
+        Ok(CollectionName(name.into()))
     }
 
     /// Returns the name.
@@ -84,8 +85,9 @@ impl fmt::Display for CollectionName {
 /// The `_id` of a document in canonical binary form, so that equal ids are equal bytes.
 ///
 /// A string, integer, boolean, array or object; never a float or null, at any depth. Key order in an object is irrelevant.
+/// Copies share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DocId(Vec<u8>);
+pub struct DocId(Arc<[u8]>);
 
 impl DocId {
     /// Checks the type and size of an `_id`.
@@ -97,17 +99,22 @@ impl DocId {
         if bytes.len() > ID_BYTES_MAX {
             return Err(IdError::IdTooLong);
         }
-        Ok(DocId(bytes))
+        Ok(DocId(bytes.into()))
     }
 
     /// Checks canonical bytes from outside.
     pub fn from_bytes(bytes: &[u8]) -> Result<DocId, crate::DecodeError> {
         let value = cbor::decode(bytes, ID_BYTES_MAX)?;
         let id = DocId::new(&value).map_err(|_| crate::DecodeError::Invalid("document id"))?;
-        if id.0 != bytes {
+        if *id.0 != *bytes {
             return Err(crate::DecodeError::Invalid("document id (not canonical)"));
         }
         Ok(id)
+    }
+
+    /// Takes the bytes of an id that was checked before it was stored, from a key of this peer's own store.
+    pub fn from_stored(bytes: &[u8]) -> DocId {
+        DocId(bytes.into())
     }
 
     /// Returns the canonical bytes.

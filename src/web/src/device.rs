@@ -13,51 +13,72 @@
 //! write, so that an append costs one get and two puts and usage costs one get. Every call is one transaction. Inside one
 //! nothing is awaited but IndexedDB; a body that fails aborts. Appends name their durability, which rexie cannot: they run on a
 //! second connection, opened with web-sys, which also hears that the browser has closed the database. A call that finds
-//! the connection gone reopens it and is done once more: a repeated append meets its own record as a conflict.
+//! the connection gone reopens it and is done once more: a repeated append meets its own record as a conflict. A page that
+//! wants to delete the database is let: both connections close at once, and the device answers `Closed` for ever after.
 
 mod body;
 mod error;
+mod guard;
 mod raw;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use gloo::timers::callback::Timeout;
 use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
 use store::{Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, Records, Usage, Written};
 use value::{Millis, Seq};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
 
-use body::{BLOB, META, RECORD, SEG, WAL, get, put};
+use body::{BLOB, META, RECORD, SEG, State, WAL, get, put};
 use error::from_rexie;
+use guard::{Guard, IDENTITY};
 use raw::Raw;
 
 use crate::js;
 
 const FORMAT: u8 = 1;
+/// A database that another page deletes or upgrades cannot be opened until that page lets go; so long it is waited for.
+const OPEN_WAIT_MS_MAX: u32 = 10_000;
 
 /// One origin's store of a name.
 pub struct IndexedDb {
     name: String,
     connection: RefCell<Option<Rc<Connection>>>,
+    /// The state as this tab's last append left it; other tabs may have moved it since.
+    state: Cell<Option<State>>,
     closed: Cell<bool>,
+    guard: Rc<Guard>,
 }
 
 struct Connection {
-    rexie: RefCell<Option<Rexie>>,
+    rexie: Rc<RefCell<Option<Rexie>>>,
     raw: Raw,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(rexie) = self.rexie.take() {
-            rexie.close();
-        }
+        let_go(&self.rexie);
+    }
+}
+
+fn let_go(rexie: &RefCell<Option<Rexie>>) {
+    if let Some(rexie) = rexie.take() {
+        rexie.close();
     }
 }
 
 impl IndexedDb {
     /// Opens the database, or makes it.
     pub async fn open(name: &str) -> Result<IndexedDb, DeviceError> {
-        let device = IndexedDb { name: name.to_owned(), connection: RefCell::new(None), closed: Cell::new(false) };
+        let device = IndexedDb {
+            name: name.to_owned(),
+            connection: RefCell::new(None),
+            state: Cell::new(None),
+            closed: Cell::new(false),
+            guard: Rc::default(),
+        };
         device.connection().await?;
         Ok(device)
     }
@@ -65,6 +86,11 @@ impl IndexedDb {
     /// Deletes a database that nobody has open.
     pub async fn delete(name: &str) -> Result<(), DeviceError> {
         Rexie::delete(name).await.map_err(from_rexie)
+    }
+
+    /// Names who is told when another page has taken the database away.
+    pub fn on_lost(&self, told: impl FnOnce(String) + 'static) {
+        self.guard.on_lost(told);
     }
 
     /// Closes the connection; later calls answer `Closed`.
@@ -81,7 +107,7 @@ impl IndexedDb {
     }
 
     async fn connection(&self) -> Result<Rc<Connection>, DeviceError> {
-        if self.closed.get() {
+        if self.is_over() {
             return Err(DeviceError::Closed);
         }
         let present = self.connection.borrow().clone();
@@ -89,7 +115,7 @@ impl IndexedDb {
             return Ok(connection);
         }
         self.connection.take();
-        let connection = Rc::new(connect(&self.name).await?);
+        let connection = Rc::new(connect(&self.name, &self.guard).await?);
         self.connection.replace(Some(connection.clone()));
         Ok(connection)
     }
@@ -98,12 +124,16 @@ impl IndexedDb {
     async fn retried<T>(&self, call: impl AsyncFn(&Connection) -> Result<T, DeviceError>) -> Result<T, DeviceError> {
         let connection = self.connection().await?;
         match call(&connection).await {
-            Err(DeviceError::Closed) if !self.closed.get() && self.forget(&connection) => {
+            Err(DeviceError::Closed) if !self.is_over() && self.forget(&connection) => {
                 let connection = self.connection().await?;
                 call(&connection).await
             }
             result => result,
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.closed.get() || self.guard.is_lost()
     }
 
     /// Lets go of a connection that does not answer; `false` when it is alive and the answer was the device's own.
@@ -119,19 +149,23 @@ impl IndexedDb {
     }
 }
 
-async fn connect(name: &str) -> Result<Connection, DeviceError> {
+async fn connect(name: &str, guard: &Rc<Guard>) -> Result<Connection, DeviceError> {
     if js::global("indexedDB").is_falsy() {
         return Err(DeviceError::PermissionDenied("there is no IndexedDB here".into()));
     }
-    let stores = [WAL, SEG, META, BLOB].map(ObjectStore::new);
-    let builder =
-        stores.into_iter().fold(Rexie::builder(name).version(1), |builder, store| builder.add_object_store(store));
-    let rexie = builder.build().await.map_err(from_rexie)?;
-    let raw = Raw::open(name).await?;
-    let connection = Connection { rexie: RefCell::new(Some(rexie)), raw };
+    let rexie = Rc::new(RefCell::new(Some(build(name).await?)));
+    let (handle, told) = (rexie.clone(), guard.clone());
+    let raw = Raw::open(name, move || {
+        let_go(&handle);
+        told.lose("another page has deleted or changed this database; open it again to start with a fresh replica");
+    })
+    .await
+    .inspect_err(|_| let_go(&rexie))?;
+    let connection = Connection { rexie, raw };
     let transaction = connection.begin(&[META], TransactionMode::ReadWrite)?;
     finish(transaction, async |transaction| {
         let meta = transaction.store(META).map_err(from_rexie)?;
+        guard.check(get(&meta, &format!("{RECORD}{IDENTITY}")).await?.as_deref())?;
         match get(&meta, "format").await?.as_deref() {
             None => put(&meta, "format", &[FORMAT]).await,
             Some([FORMAT]) => Ok(()),
@@ -140,6 +174,40 @@ async fn connect(name: &str) -> Result<Connection, DeviceError> {
     })
     .await?;
     Ok(connection)
+}
+
+/// Opens the database, or makes it; gives up on one that another page keeps from being opened.
+async fn build(name: &str) -> Result<Rexie, DeviceError> {
+    let stores = [WAL, SEG, META, BLOB].map(ObjectStore::new);
+    let builder =
+        stores.into_iter().fold(Rexie::builder(name).version(1), |builder, store| builder.add_object_store(store));
+    let (done, built) = (js::Deferred::new(), Rc::new(RefCell::new(Build::Waiting)));
+    let (opened, slot) = (done.clone(), built.clone());
+    spawn_local(async move {
+        let result = builder.build().await;
+        let given_up = matches!(slot.replace(Build::Given), Build::Given);
+        match result {
+            // It comes too late: nobody may hold on to it.
+            Ok(rexie) if given_up => rexie.close(),
+            result => _ = slot.replace(Build::Done(result)),
+        }
+        opened.resolve(&JsValue::UNDEFINED);
+    });
+    let late = done.clone();
+    let _timer = Timeout::new(OPEN_WAIT_MS_MAX, move || late.resolve(&JsValue::UNDEFINED));
+    drop(done.wait().await);
+    match built.replace(Build::Given) {
+        Build::Done(result) => result.map_err(from_rexie),
+        Build::Given | Build::Waiting => Err(DeviceError::Blocked),
+    }
+}
+
+/// What has become of opening the database.
+enum Build {
+    Done(Result<Rexie, rexie::Error>),
+    /// Whoever waited has it, or has given up.
+    Given,
+    Waiting,
 }
 
 impl Connection {
@@ -180,10 +248,15 @@ async fn finish<T>(
 
 impl Device for IndexedDb {
     async fn boot(&self) -> Result<BootImage, DeviceError> {
-        self.retried(async |connection| {
-            finish(connection.begin(&[WAL, META], TransactionMode::ReadOnly)?, body::boot).await
-        })
-        .await
+        let image = self
+            .retried(async |connection| {
+                finish(connection.begin(&[WAL, META], TransactionMode::ReadOnly)?, body::boot).await
+            })
+            .await?;
+        if let Some((_, identity)) = image.meta.iter().find(|(name, _)| name == IDENTITY) {
+            self.guard.belongs_to(identity);
+        }
+        Ok(image)
     }
 
     async fn append(
@@ -194,12 +267,27 @@ impl Device for IndexedDb {
         durability: Durability,
     ) -> Result<Appended, DeviceError> {
         let record = &record;
-        self.retried(async |connection| {
-            let transaction = connection.raw.begin(&[WAL, META], durability)?;
-            let result = body::append(&transaction, expected, now, record).await;
-            transaction.finish(result).await
-        })
-        .await
+        let believed = self.state.take().filter(|state| state.head == expected);
+        let (appended, state) = self
+            .retried(async |connection| {
+                if let Some(believed) = believed {
+                    let transaction = connection.raw.begin(&[WAL, META], durability)?;
+                    match body::append_to(&transaction, believed, now, record).await {
+                        Ok(None) => transaction.abort().await,
+                        Ok(Some(state)) => {
+                            let done = (Appended::Done(state.head), Some(state));
+                            return transaction.finish(Ok(done)).await;
+                        }
+                        Err(error) => return transaction.finish(Err(error)).await,
+                    }
+                }
+                let transaction = connection.raw.begin(&[WAL, META], durability)?;
+                let result = body::append(&transaction, expected, now, record).await;
+                transaction.finish(result).await
+            })
+            .await?;
+        self.state.set(state);
+        Ok(appended)
     }
 
     async fn tail(&self, after: Seq) -> Result<Records, DeviceError> {
@@ -213,16 +301,7 @@ impl Device for IndexedDb {
     async fn read(&self, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, DeviceError> {
         self.retried(async |connection| {
             let transaction = connection.begin(&[SEG], TransactionMode::ReadOnly)?;
-            finish(transaction, async |transaction| {
-                let seg = transaction.store(SEG).map_err(from_rexie)?;
-                let mut found = Vec::with_capacity(blocks.len());
-                for block in blocks {
-                    let value = seg.get(js::bytes_to(&block.to_bytes())).await.map_err(from_rexie)?;
-                    found.push(value.map(|value| js::bytes_from(&value)));
-                }
-                Ok(found)
-            })
-            .await
+            finish(transaction, async |transaction| body::read(transaction, blocks).await).await
         })
         .await
     }
@@ -256,7 +335,11 @@ impl Device for IndexedDb {
             })
             .await
         })
-        .await
+        .await?;
+        if name == IDENTITY {
+            self.guard.belongs_to(bytes);
+        }
+        Ok(())
     }
 
     async fn clear(&self) -> Result<(), DeviceError> {
@@ -277,6 +360,19 @@ impl Device for IndexedDb {
         self.retried(async |connection| {
             let transaction = connection.begin(&[META], TransactionMode::ReadOnly)?;
             finish(transaction, body::usage).await
+        })
+        .await
+    }
+
+    async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
+        self.retried(async |connection| {
+            let transaction = connection.begin(&[SEG], TransactionMode::ReadOnly)?;
+            finish(transaction, async |transaction| {
+                let seg = transaction.store(SEG).map_err(from_rexie)?;
+                let keys = seg.get_all_keys(None, None).await.map_err(from_rexie)?;
+                Ok(Some(keys.iter().filter_map(|key| BlockId::from_bytes(&js::bytes_from(key))).collect()))
+            })
+            .await
         })
         .await
     }

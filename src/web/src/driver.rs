@@ -19,6 +19,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::clock::{self, Alarm};
 use crate::discovery::Discovery;
+use crate::health::Health;
 use crate::identity::Identity;
 use crate::js::{self, Deferred};
 use crate::links::Links;
@@ -52,6 +53,7 @@ pub struct Driver {
     pub(crate) asleep: Cell<bool>,
     /// What was last given up, because it could not be read.
     pub(crate) damaged: RefCell<Option<String>>,
+    pub(crate) health: Health,
     events: Function,
     pub(crate) host: RefCell<Vec<EventListener>>,
 }
@@ -75,6 +77,7 @@ pub struct Parts {
 impl Driver {
     /// Takes the parts together and carries out what the engine asked for at its start.
     pub fn start(parts: Parts) -> Rc<Driver> {
+        let persistent = parts.storage.is_persistent();
         let driver = Rc::new(Driver {
             engine: RefCell::new(parts.engine),
             inputs: RefCell::default(),
@@ -91,11 +94,18 @@ impl Driver {
             tabs: parts.tabs,
             discovery: Discovery::default(),
             closed: Cell::new(false),
-            persistent: Cell::new(false),
+            persistent: Cell::new(persistent),
+            health: Health::default(),
             asleep: Cell::new(false),
             damaged: RefCell::default(),
             events: parts.events,
             host: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&driver);
+        driver.storage.on_lost(move |message| {
+            if let Some(driver) = weak.upgrade() {
+                driver.lose(message);
+            }
         });
         driver.tell_storage();
         let outputs: Vec<Output> = std::iter::from_fn(|| driver.engine.borrow_mut().poll()).collect();
@@ -111,6 +121,7 @@ impl Driver {
         if self.closed.get() {
             return;
         }
+        self.learn(&input);
         self.inputs.borrow_mut().push_back(input);
         self.resume();
     }
@@ -230,7 +241,8 @@ impl Driver {
                 return;
             }
             match driver.events.call2(&JsValue::UNDEFINED, &kind.into(), &value) {
-                Ok(handled) => then(handled.is_truthy()),
+                // Where the application is in another realm its answer is a promise.
+                Ok(handled) => then(js::settled(&handled).await.is_ok_and(|handled| handled.is_truthy())),
                 Err(exception) => js::warn(&format!("[shoal] an event handler threw: {}", js::describe(&exception))),
             }
         });
@@ -238,12 +250,14 @@ impl Driver {
 
     /// Tells the application where its data is.
     pub fn tell_storage(self: &Rc<Self>) {
-        let text = |text: Option<&str>| text.map_or(JsValue::NULL, JsValue::from_str);
+        let reason = self.health.reason().or_else(|| self.storage.reason().map(str::to_owned));
+        let damaged = self.damaged.borrow().as_deref().map_or(JsValue::NULL, JsValue::from_str);
         let fields = [
             ("mode", self.storage.mode().into()),
             ("persistent", self.persistent.get().into()),
-            ("reason", text(self.storage.reason())),
-            ("damaged", text(self.damaged.borrow().as_deref())),
+            ("condition", self.health.condition().into()),
+            ("reason", reason.map_or(JsValue::NULL, Into::into)),
+            ("damaged", damaged),
         ];
         self.emit("storage", js::object(&fields));
     }
@@ -302,6 +316,8 @@ fn settle(done: &Deferred, result: Result<Reply, Failure>) {
     match result {
         Ok(Reply::Begun(transaction)) => done.resolve(&JsValue::from_f64(transaction.0 as f64)),
         Ok(Reply::Done | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
+        Ok(Reply::Imported { changed }) => done.resolve(&JsValue::from_f64(changed as f64)),
+        Ok(Reply::Page(page)) => done.resolve(&crate::backup::page(page)),
         Ok(Reply::Ended { commit }) => done.resolve(&crate::view::seq(commit)),
         Ok(Reply::Rows { rows, mutated, commit }) => done.resolve(&crate::view::rows(&rows, &mutated, commit)),
         Err(failure) => done.reject(&js::failure(&failure)),

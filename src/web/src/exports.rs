@@ -19,7 +19,7 @@ use crate::{js, open, tabs};
 /// An open store with its engine.
 #[wasm_bindgen]
 pub struct Peer {
-    driver: Rc<Driver>,
+    pub(crate) driver: Rc<Driver>,
 }
 
 #[wasm_bindgen]
@@ -145,9 +145,20 @@ impl Peer {
             Ok(js::object(&[
                 ("logBytes", (usage.log_bytes as f64).into()),
                 ("segmentBytes", (usage.segment_bytes as f64).into()),
+                ("metaBytes", (usage.meta_bytes as f64).into()),
                 ("originUsage", number("usage")),
                 ("originQuota", number("quota")),
             ]))
+        })
+    }
+
+    /// Locks an encrypted store with another secret, each `{passphrase}` or `{key}` as bytes.
+    #[wasm_bindgen(js_name = changeEncryptionKey)]
+    pub fn change_encryption_key(&self, current: JsValue, next: JsValue) -> Promise {
+        let driver = self.driver.clone();
+        future_to_promise(async move {
+            let changed = driver.storage.change_key(&current, &next).await;
+            changed.map(|()| JsValue::UNDEFINED).map_err(|failure| js::failure(&failure))
         })
     }
 

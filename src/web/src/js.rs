@@ -50,6 +50,11 @@ pub async fn call_async(target: &JsValue, method: &str, arguments: &[JsValue]) -
     JsFuture::from(promise).await
 }
 
+/// Waits for a value that may be a promise.
+pub async fn settled(value: &JsValue) -> Result<JsValue, JsValue> {
+    JsFuture::from(Promise::resolve(value)).await
+}
+
 /// Copies bytes out of JavaScript; a typed array or a buffer.
 pub fn bytes_from(value: &JsValue) -> Vec<u8> {
     Uint8Array::new(value).to_vec()

@@ -3,26 +3,31 @@
 use std::rc::Rc;
 
 use js_sys::Function;
-use peer::{Boot, Config, Engine, Role};
+use peer::{Boot, Config, DocumentLayout, Engine, Role};
 use store::{BootImage, Device, Lsm, LsmConfig, manifest_head};
 use value::{ErrorCode, Failure, Object, ReplicaId};
 
+use crate::cipher::Secret;
 use crate::clock;
 use crate::driver::{Driver, Parts};
+use crate::folder::HostFolder;
 use crate::identity::{self, Identity};
 use crate::lock::{self, Patience};
 use crate::log::{self, LogState};
-use crate::storage::Storage;
+use crate::storage::{Medium, Storage};
 use crate::tabs::{SLOTS, Seat, Tabs};
 use crate::view::OpenOptions;
 
 /// Opens a store and starts its engine.
 pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, Failure> {
-    let storage = Storage::open(&options.directory).await.map_err(|error| error.failure())?;
+    let secret = Secret::from_js(&options.encryption)?;
+    let medium = Medium::open(&options.directory, HostFolder::from_js(&options.folder))
+        .await
+        .map_err(|error| error.failure())?;
     let name = format!("shoal:{}", options.directory);
-    let shared = storage.is_shared();
+    let shared = medium.is_shared();
     let seat = sit_down(&name, shared).await?;
-    let (image, mut identity) = boot(&storage, &name, &options.database).await?;
+    let Booted { storage, image, mut identity } = boot(medium, &options.database, secret.as_ref()).await?;
     if shared && !lock::available() {
         // Without locks nothing says which tabs share the store: each writes under an id of its own.
         identity.replica = ReplicaId(clock::random_u64());
@@ -34,6 +39,7 @@ pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, 
         }
     };
     let lsm = Lsm::open(image.manifest.as_deref(), LsmConfig::default()).map_err(|error| error.failure())?;
+    let lsm = lsm.with_layout(&DocumentLayout);
     let head = log::head_of(&image).max(lsm.floor());
     let config = Config {
         database: options.database,
@@ -63,18 +69,21 @@ async fn sit_down(name: &str, shared: bool) -> Result<Seat, Failure> {
     Ok(Seat { slot, id, locks: std::iter::once(guard).chain(alive).collect() })
 }
 
-/// Reads the store and makes its identity, if it has none; of two tabs that open a fresh store one makes it.
-async fn boot(storage: &Storage, name: &str, database: &str) -> Result<(BootImage, Identity), Failure> {
-    let _alone = if storage.is_shared() && lock::available() {
-        lock::acquire(&format!("{name}:boot"), Patience::Unlimited).await
-    } else {
-        None
-    };
-    let image = storage.boot().await.map_err(|error| error.failure())?;
+/// What was read from a store.
+struct Booted {
+    storage: Storage,
+    image: BootImage,
+    identity: Identity,
+}
+
+/// Unlocks and reads the store and makes its identity, if it has none; of two tabs that open a fresh store one makes it.
+async fn boot(medium: Medium, database: &str, secret: Option<&Secret>) -> Result<Booted, Failure> {
+    let _alone = medium.alone().await;
+    let (storage, image) = Storage::boot(medium, secret).await?;
     if let Some(identity) = Identity::find(&image, database)? {
-        return Ok((image, identity));
+        return Ok(Booted { storage, image, identity });
     }
     let identity = Identity::random(database);
     storage.put_meta(identity::RECORD, identity.encode()).await.map_err(|error| error.failure())?;
-    Ok((image, identity))
+    Ok(Booted { storage, image, identity })
 }

@@ -22,6 +22,12 @@ pub struct OpenOptions {
     pub device_name: String,
     /// Of the package.
     pub version: String,
+    /// `{passphrase}` or `{key}` as bytes; absent for a store that is not encrypted.
+    #[serde(default, with = "serde_wasm_bindgen::preserve")]
+    pub encryption: JsValue,
+    /// The folder of a host that has files; absent elsewhere.
+    #[serde(default, with = "serde_wasm_bindgen::preserve")]
+    pub folder: JsValue,
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 
+use crate::bench;
+use crate::bench::store::Extent;
 use crate::error::{Error, Result};
 use crate::setup::Scope;
 use crate::test::Stage;
@@ -16,12 +18,16 @@ cargo xtask COMMAND
 
   demo [--port 8090] [--big-peer-port 8091] [--data .data]
                           builds everything, starts a Big Peer with real data and serves the demo
-  test [--only tidy|format|native|sim|browser|size|package|e2e] [-- ARGUMENTS]
+  test [--only tidy|format|native|sim|browser|size|package|bench|e2e] [-- ARGUMENTS]
                           runs every test, or one stage; ARGUMENTS go to its test runner
+  nightly                 what takes too long for every run: 200 kills of browsers, 10,000 seeds of the simulator
   setup [--tests]         installs what is missing (with --tests: the browser and its driver too)
   pkg                     builds the npm package into pkg/dist
   bench size [--json FILE]
                           prints the size of the packed module, and fails above the limit
+  bench store [--quick] [--json FILE]
+                          measures the engine in Chromium beside Dexie, RxDB, PouchDB, Yjs and IndexedDB by hand;
+                          with JSON also the charts beside it (--quick: a minute instead of a quarter of an hour)
   sim [--seeds N] [--from SEED] [--seed SEED] ...
                           runs the simulator; all arguments go to it
   tidy [--fix]            checks arrows between rooms, sizes, forgotten files and docs/errors.md
@@ -31,21 +37,15 @@ cargo xtask COMMAND
 /// A whole command line.
 #[derive(Debug, PartialEq)]
 pub enum Command {
-    Bench(BenchOptions),
+    Bench(bench::Options),
     Demo(DemoOptions),
     Help,
+    Nightly,
     Pkg,
     Setup(Scope),
     Sim(Vec<OsString>),
     Test(TestOptions),
     Tidy(Mode),
-}
-
-/// Options of `bench size`.
-#[derive(Debug, PartialEq)]
-pub struct BenchOptions {
-    /// Where the figures go as JSON.
-    pub json: Option<PathBuf>,
 }
 
 /// Options of `demo`.
@@ -80,6 +80,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Command> {
         "bench" => bench(&mut parser),
         "demo" => demo(&mut parser),
         "help" => Ok(Command::Help),
+        "nightly" => end(&mut parser, Command::Nightly),
         "pkg" => end(&mut parser, Command::Pkg),
         "setup" => {
             let tests = flag(&mut parser, "tests")?;
@@ -96,16 +97,20 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Command> {
 }
 
 fn bench(parser: &mut lexopt::Parser) -> Result<Command> {
-    let mut options = BenchOptions { json: None };
-    let mut named = false;
+    let name = match parser.next().map_err(wrong)? {
+        Some(Value(word)) if word == "size" => bench::Name::Size,
+        Some(Value(word)) if word == "store" => bench::Name::Store(Extent::Full),
+        _ => return Err(Error::Argument("bench needs a name: size or store".into())),
+    };
+    let mut options = bench::Options { name, json: None };
     while let Some(word) = parser.next().map_err(wrong)? {
         match word {
-            Value(name) if !named && name == "size" => named = true,
             Long("json") => options.json = Some(parser.value().map_err(wrong)?.into()),
+            Long("quick") if matches!(name, bench::Name::Store(_)) => options.name = bench::Name::Store(Extent::Quick),
             other => return Err(wrong(other.unexpected())),
         }
     }
-    if named { Ok(Command::Bench(options)) } else { Err(Error::Argument("bench needs a name: size".into())) }
+    Ok(Command::Bench(options))
 }
 
 fn demo(parser: &mut lexopt::Parser) -> Result<Command> {
@@ -177,9 +182,12 @@ mod tests {
     #[test]
     fn words_become_commands() {
         assert_eq!(parsed("").ok(), Some(Command::Help));
+        assert_eq!(parsed("nightly").ok(), Some(Command::Nightly));
         assert_eq!(parsed("setup --tests").ok(), Some(Command::Setup(Scope::Tests)));
         assert_eq!(parsed("tidy --fix").ok(), Some(Command::Tidy(Mode::Fix)));
         assert_eq!(parsed("sim --seeds 3").ok(), Some(Command::Sim(vec!["--seeds".into(), "3".into()])));
+        let bench = bench::Options { name: bench::Name::Store(Extent::Quick), json: Some("f".into()) };
+        assert_eq!(parsed("bench store --quick --json f").ok(), Some(Command::Bench(bench)));
         let demo = DemoOptions { port: 1, big_peer_port: 8091, data: Some("d".into()) };
         assert_eq!(parsed("demo --port 1 --data d").ok(), Some(Command::Demo(demo)));
         let test = TestOptions { only: Some(Stage::Native), rest: vec!["--nocapture".into()] };
@@ -188,7 +196,16 @@ mod tests {
 
     #[test]
     fn wrong_words_are_named() {
-        for line in ["nothing", "setup --test", "demo --port x", "bench", "test --only all", "pkg now", "test -- x"] {
+        for line in [
+            "nothing",
+            "setup --test",
+            "demo --port x",
+            "bench",
+            "bench size --quick",
+            "test --only all",
+            "pkg now",
+            "test -- x",
+        ] {
             assert!(matches!(parsed(line), Err(Error::Argument(_))), "{line}");
         }
     }

@@ -12,6 +12,7 @@ mod bench;
 mod demo;
 mod error;
 mod http;
+mod nightly;
 mod pkg;
 mod process;
 mod setup;
@@ -48,6 +49,7 @@ fn run(command: Command) -> Result<()> {
             print!("{}", arguments::USAGE);
             Ok(())
         }
+        Command::Nightly => nightly::run(&workspace),
         Command::Pkg => {
             setup::run(&workspace, setup::Scope::Build)?;
             pkg::run(&workspace)

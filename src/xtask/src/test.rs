@@ -31,12 +31,13 @@ pub enum Stage {
     Browser,
     Size,
     Package,
+    Bench,
     E2e,
 }
 
 impl Stage {
     /// In the order in which they run: the quickest answer first.
-    const ALL: [Stage; 8] = [
+    const ALL: [Stage; 9] = [
         Stage::Tidy,
         Stage::Format,
         Stage::Native,
@@ -44,6 +45,7 @@ impl Stage {
         Stage::Browser,
         Stage::Size,
         Stage::Package,
+        Stage::Bench,
         Stage::E2e,
     ];
 
@@ -61,6 +63,7 @@ impl Stage {
             Stage::Browser => "browser",
             Stage::Size => "size",
             Stage::Package => "package",
+            Stage::Bench => "bench",
             Stage::E2e => "e2e",
         }
     }
@@ -69,7 +72,7 @@ impl Stage {
         match self {
             Stage::Tidy | Stage::Format | Stage::Native | Stage::Sim => Scope::Native,
             Stage::Size | Stage::Package => Scope::Build,
-            Stage::Browser | Stage::E2e => Scope::Tests,
+            Stage::Browser | Stage::Bench | Stage::E2e => Scope::Tests,
         }
     }
 
@@ -83,7 +86,8 @@ impl Stage {
             Stage::Browser => browser(workspace, rest),
             Stage::Size => size(workspace),
             Stage::Package => package(workspace, rest),
-            Stage::E2e => e2e(workspace, rest),
+            Stage::Bench => bench::store::self_test(workspace),
+            Stage::E2e => e2e(workspace, rest, &[]),
         }
     }
 }
@@ -175,8 +179,8 @@ fn path_with_wasm_bindgen(workspace: &Workspace) -> Result<OsString> {
 
 fn size(workspace: &Workspace) -> Result<usize> {
     pkg::run(workspace)?;
-    let weights = bench::weigh(workspace)?;
-    bench::hold(&weights)?;
+    let weights = bench::size::weigh(workspace)?;
+    bench::size::hold(&weights)?;
     Ok(weights.len())
 }
 
@@ -190,12 +194,13 @@ fn package(workspace: &Workspace, rest: &[OsString]) -> Result<usize> {
     passed.filter(|passed| *passed > 0).ok_or_else(|| Error::Found("no test ran".into()))
 }
 
-fn e2e(workspace: &Workspace, rest: &[OsString]) -> Result<usize> {
+/// The end-to-end tests; `environment` is for those that can be told to do more.
+pub fn e2e(workspace: &Workspace, rest: &[OsString], environment: &[(&str, &str)]) -> Result<usize> {
     pkg::run(workspace)?;
     build_demo(workspace)?;
     let big_peer = build_big_peer(workspace, Build::Debug)?;
     let mut run = workspace.program("node");
-    run.arg("tests/e2e/run.mjs").args(rest);
+    run.arg("tests/e2e/run.mjs").args(rest).envs(environment.iter().copied());
     run.env("SHOAL_BIG_PEER_BIN", big_peer).env("SHOAL_CHROMIUM", setup::chromium());
     run.env("SHOAL_WWW_DIST", workspace.path("www/dist")).env("SHOAL_PKG_DIST", workspace.path("pkg/dist"));
     count_passed(process::run_shown(&mut run, LIMIT)?)

@@ -81,9 +81,12 @@ async fn run(
     })??;
     match reply {
         Reply::Rows { rows, mutated, commit } => Ok(answer(query_type, &rows, &mutated, commit.unwrap_or(before))),
-        Reply::Begun(_) | Reply::Done | Reply::Ended { .. } | Reply::LoggedIn => {
-            Err(Failure::new(ErrorCode::Internal, "the engine gave an answer of another kind").into())
-        }
+        Reply::Begun(_)
+        | Reply::Done
+        | Reply::Ended { .. }
+        | Reply::Imported { .. }
+        | Reply::LoggedIn
+        | Reply::Page(_) => Err(Failure::new(ErrorCode::Internal, "the engine gave an answer of another kind").into()),
     }
 }
 

@@ -107,6 +107,7 @@ fn round(seed: u64, with_text: bool) {
     let bytes = ends[0].encode();
     assert_eq!(Doc::decode(&bytes).as_ref(), Ok(&ends[0]), "seed {seed}");
     for state in &states {
+        super::bytes::check_projection(state, &format!("seed {seed}"));
         assert!(!ends[0].clone().join(state), "seed {seed}: the end lacks something");
     }
 }

@@ -4,6 +4,7 @@ use value::{Hlc, Object, Value};
 
 use crate::{Doc, Op, Stamp, Type, Types};
 
+mod bytes;
 mod codec;
 mod convergence;
 mod model;

@@ -12,6 +12,7 @@ use crate::ast::{self, Application, ConflictPolicy, Target};
 use crate::bind::{Binder, Scope};
 use crate::error::{DqlError, Span};
 use crate::evaluate::{Code, Environment};
+use crate::needed::Needed;
 
 /// An INSERT with its documents.
 #[derive(Clone, Debug)]
@@ -97,15 +98,26 @@ impl Update {
         &self.source
     }
 
+    /// Returns the fields that WHERE looks at.
+    pub fn deciding(&self) -> Needed {
+        Needed::of(&self.filter)
+    }
+
+    /// Says whether WHERE is true for a document; without WHERE it is.
+    pub fn matches(&self, object: &Object) -> bool {
+        let environment = Environment { document: Some(object), slots: &[] };
+        self.filter.as_ref().is_none_or(|filter| filter.is_true(environment))
+    }
+
     /// Computes the changes of one document, all from its state before the statement: APPLY, then SET, then UNSET.
     ///
     /// Returns nothing if WHERE is not true. Setting a field to MISSING removes it. Errors: `query/evaluation` for an
     /// increment that is no number, `validation/depth-limit-exceeded`.
     pub fn operations(&self, object: &Object) -> Result<Option<Vec<PathOp>>, DqlError> {
-        let environment = Environment { document: Some(object), slots: &[] };
-        if !self.filter.as_ref().is_none_or(|filter| filter.is_true(environment)) {
+        if !self.matches(object) {
             return Ok(None);
         }
+        let environment = Environment { document: Some(object), slots: &[] };
         let mut operations = Vec::with_capacity(self.apply.len() + self.set.len() + self.unset.len());
         for (path, applied) in &self.apply {
             let path = path.clone();
@@ -134,6 +146,11 @@ impl Delete {
     /// Returns the collection.
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Returns the fields that WHERE looks at.
+    pub fn deciding(&self) -> Needed {
+        Needed::of(&self.filter)
     }
 
     /// Says whether WHERE is true for a document; without WHERE it is.
@@ -171,13 +188,35 @@ fn check_depth(value: &Value, above: usize, span: Option<Span>) -> Result<(), Dq
 
 pub(super) fn plan_insert(insert: &ast::Insert, args: &Object) -> Result<Insert, DqlError> {
     let mut binder = Binder::new(args, Scope::Nothing("INSERT"));
-    let mut documents = Vec::new();
-    let mut ids = BTreeSet::new();
+    plan_documents(insert, |expr| Ok(binder.bind(expr)?.value(Environment::default())))
+}
+
+/// As `plan_insert`; documents that are one argument are taken out of the arguments.
+pub(super) fn plan_insert_owned(insert: &ast::Insert, mut args: Object) -> Result<Insert, DqlError> {
+    let whole = match insert.documents.as_slice() {
+        [(ast::Expr::Parameter(name, _), _)] => args.remove(name),
+        _ => None,
+    };
+    match whole {
+        Some(value) => {
+            let mut value = Some(value);
+            plan_documents(insert, |_| Ok(value.take()))
+        }
+        None => plan_insert(insert, &args),
+    }
+}
+
+fn plan_documents(
+    insert: &ast::Insert,
+    mut evaluate: impl FnMut(&ast::Expr) -> Result<Option<Value>, DqlError>,
+) -> Result<Insert, DqlError> {
     if insert.source.ids.is_some() {
         return Err(DqlError::invalid("USE IDS cannot stand in INSERT", insert.source.span));
     }
+    let mut documents = Vec::new();
+    let mut ids = BTreeSet::new();
     for (expr, span) in &insert.documents {
-        let given = match binder.bind(expr)?.value(Environment::default()) {
+        let given = match evaluate(expr)? {
             Some(Value::Array(items)) => items,
             Some(value) => vec![value],
             None => Vec::new(),

@@ -8,6 +8,7 @@ use crate::ast::{self, Expr, Projection, Step};
 use crate::bind::{Binder, Scope};
 use crate::error::{DqlError, Span};
 use crate::evaluate::{Code, Environment};
+use crate::needed::Needed;
 use crate::run::SelectRun;
 
 /// A SELECT with its arguments in place.
@@ -59,6 +60,36 @@ impl Select {
     pub fn matches(&self, object: &Object) -> bool {
         let environment = Environment { document: Some(object), slots: &[] };
         self.filter.as_ref().is_none_or(|filter| filter.is_true(environment))
+    }
+
+    /// Returns the fields that any part of the statement looks at.
+    pub fn needed(&self) -> Needed {
+        let computed = |item: &Item| matches!(item, Item::Field(..) | Item::Without(_));
+        if self.grouping.is_none() && !self.projection.iter().all(computed) {
+            return Needed::All;
+        }
+        let items = self.projection.iter().filter_map(|item| match item {
+            Item::Field(_, code) => Some(code),
+            Item::All | Item::Without(_) => None,
+        });
+        let grouped = self.grouping.iter().flat_map(|grouping| {
+            let arguments = grouping.calls.iter().filter_map(|call| call.argument.as_ref());
+            grouping.keys.iter().chain(arguments)
+        });
+        let order = self.order.iter().map(|(key, _)| key);
+        Needed::of(self.filter.iter().chain(items).chain(grouped).chain(order))
+    }
+
+    /// Returns the fields that decide whether a document is of use to a run: those of WHERE, and of ORDER BY where LIMIT
+    /// follows. See `SelectRun::wants`.
+    pub fn deciding(&self) -> Needed {
+        let order = self.order.iter().map(|(key, _)| key).filter(|_| self.limit.is_some());
+        Needed::of(self.filter.iter().chain(order))
+    }
+
+    /// Says whether a run may have enough before it has seen all documents.
+    pub fn stops_early(&self) -> bool {
+        self.limit.is_some() && self.order.is_empty() && self.grouping.is_none()
     }
 
     /// Says whether there is a LIMIT or an OFFSET, so that a document that leaves can let another in.

@@ -4,7 +4,7 @@
 use value::{Object, Value, order};
 
 use super::json;
-use crate::{ConflictPolicy, DqlError, Flow, PathOp, Plan, Update, parse, plan};
+use crate::{ConflictPolicy, DqlError, Flow, Needed, PathOp, Plan, Select, Update, parse, plan, plan_owned};
 
 const FILES: [(&str, &str); 4] = [
     ("expression", include_str!("../../../../tests/vectors/dql/expression.dqltest")),
@@ -119,7 +119,10 @@ fn check(case: &Case) -> Result<(), String> {
 fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
     let mut documents = case.documents.clone();
     let mut rows = Vec::new();
-    match plan(&parse(&case.statement)?, &case.args)? {
+    let planned = plan(&parse(&case.statement)?, &case.args)?;
+    let owned = plan_owned(&parse(&case.statement)?, case.args.clone())?;
+    assert_eq!(format!("{planned:?}"), format!("{owned:?}"), "{}", case.statement);
+    match planned {
         Plan::Select(select) => {
             let mut run = select.start();
             for document in documents.iter().filter(|_| select.source().is_some()) {
@@ -128,6 +131,7 @@ fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
                 }
             }
             rows = run.finish()?;
+            assert_eq!(rows_of_needed_fields(&select, &documents)?, rows, "{}", case.statement);
         }
         Plan::Insert(insert) => {
             for document in insert.documents {
@@ -163,6 +167,26 @@ fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
         Plan::Explain(row) => rows.push(row),
     }
     Ok((rows, documents.into_iter().map(Value::Object).collect()))
+}
+
+/// Runs a SELECT as a peer does: it looks at the deciding fields, and then at those that are needed.
+fn rows_of_needed_fields(select: &Select, documents: &[Object]) -> Result<Vec<Value>, DqlError> {
+    let narrow = |document: &Object, needed: &Needed| match needed {
+        Needed::All => document.clone(),
+        Needed::Named(names) => {
+            let wanted = document.iter().filter(|(name, _)| names.contains(name));
+            wanted.map(|(name, value)| (name.clone(), value.clone())).collect()
+        }
+    };
+    let mut run = select.start();
+    for document in documents.iter().filter(|_| select.source().is_some()) {
+        if run.wants(&narrow(document, &select.deciding()))
+            && run.push(&narrow(document, &select.needed()))? == Flow::Enough
+        {
+            break;
+        }
+    }
+    run.finish()
 }
 
 fn apply(update: &Update, document: &mut Object) -> Result<(), DqlError> {

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::segment::Segment;
+use crate::rows::Rows;
 
 /// The resident segments by number.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(crate) struct Cache {
 
 #[derive(Debug)]
 struct Resident {
-    segment: Segment,
+    rows: Rows,
     used: Cell<u64>,
 }
 
@@ -36,26 +36,26 @@ impl Cache {
     }
 
     /// Returns a segment and notes its use.
-    pub fn get(&self, id: u64) -> Option<&Segment> {
+    pub fn get(&self, id: u64) -> Option<&Rows> {
         let resident = self.segments.get(&id)?;
         self.clock.set(self.clock.get() + 1);
         resident.used.set(self.clock.get());
-        Some(&resident.segment)
+        Some(&resident.rows)
     }
 
-    pub fn insert(&mut self, id: u64, segment: Segment) {
+    pub fn insert(&mut self, id: u64, rows: Rows) {
         self.clock.set(self.clock.get() + 1);
-        self.bytes += segment.len();
-        let resident = Resident { segment, used: Cell::new(self.clock.get()) };
+        self.bytes += rows.len();
+        let resident = Resident { rows, used: Cell::new(self.clock.get()) };
         if let Some(before) = self.segments.insert(id, resident) {
-            self.bytes -= before.segment.len();
+            self.bytes -= before.rows.len();
         }
     }
 
     /// Drops the segments that are not live.
     pub fn retain(&mut self, live: &BTreeSet<u64>) {
         self.segments.retain(|id, _| live.contains(id));
-        self.bytes = self.segments.values().map(|resident| resident.segment.len()).sum();
+        self.bytes = self.segments.values().map(|resident| resident.rows.len()).sum();
     }
 
     /// Drops the least recently used until the budget holds, but none of the protected ones.
@@ -72,7 +72,7 @@ impl Cache {
             if !protected.contains(&id)
                 && let Some(resident) = self.segments.remove(&id)
             {
-                self.bytes -= resident.segment.len();
+                self.bytes -= resident.rows.len();
             }
         }
     }

@@ -5,19 +5,20 @@
 //! everything the merge touches. Tombstones are dropped in the bottom level, below which there is nothing to hide.
 //!
 //! The log that a flush makes superfluous is remembered as a mark; marks over the keep limits are dropped with their log, but
-//! never the newest, so that the device always has a record that remembers its head.
+//! not at once: other tabs have to read it first.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use value::{Hlc, Millis, Seq};
+use value::{Hlc, Millis};
 
 use crate::device::{BlockId, DeviceBatch};
 use crate::key::KeyRange;
 use crate::lsm::merge::Merge;
 use crate::lsm::{Lsm, LsmConfig};
 use crate::manifest::{LogMark, Manifest, Run, SegmentInfo};
-use crate::segment::SegmentBuilder;
+use crate::rows::Rows;
+use crate::segment::{Built, SegmentBuilder};
 
 /// A merge begins with more runs than this, once they hold an eighth of what the bottom level holds.
 const RUNS_MIN: usize = 4;
@@ -25,12 +26,16 @@ const RUNS_MIN: usize = 4;
 const RUNS_MAX: usize = 16;
 /// How many times larger than the runs the bottom level may be for an early merge: bounds what a merge rewrites.
 const GROWTH: u64 = 8;
+/// Flushed log is kept up to this part of the bytes of the segments: a peer that was away longer is served from them.
+const LOG_SHARE: u64 = 8;
+/// But that much in any case.
+const LOG_BYTES_MIN: u64 = 256 * 1024;
 
 /// What becomes true when the device has written a batch.
 #[derive(Debug)]
 pub(crate) struct Step {
     pub manifest: Manifest,
-    pub segments: Vec<(u64, Vec<u8>)>,
+    pub segments: Vec<(u64, Rows)>,
 }
 
 pub(crate) type Planned = (Step, DeviceBatch);
@@ -51,45 +56,59 @@ pub(crate) enum Plan {
 pub(crate) fn flush(lsm: &Lsm, now: Millis) -> Planned {
     let mut next = lsm.manifest.successor();
     let nothing_below = next.segments().next().is_none();
-    let mut output = Output::new(next.next_segment, lsm.config.segment_bytes);
+    let mut output = Output::new(lsm, next.next_segment);
     for (key, entry) in lsm.memtable.range(&KeyRange::all()) {
         if entry.value.is_some() || !nothing_below {
             output.push(key.as_bytes(), entry.value.as_deref());
         }
     }
-    let (infos, segments) = output.finish();
-    next.next_segment += infos.len() as u64;
+    let built = output.finish();
+    next.next_segment += built.len() as u64;
+    let infos: Vec<SegmentInfo> = built.iter().map(|built| built.info.clone()).collect();
     if !infos.is_empty() {
         next.runs.push(Run { fence: None, segments: infos });
     }
     next.head.floor = lsm.applied;
     next.marks.push(LogMark { through: lsm.applied, bytes: lsm.memtable.log_bytes() });
-    let delete_log_through = trim_log(&mut next, &lsm.config, now);
-    let mut planned = planned(lsm, next, segments, Vec::new());
-    planned.1.delete_log_through = delete_log_through;
-    planned
+    trimmed(lsm, next, built, now)
 }
 
-/// Plans a manifest that differs in nothing but its version and what was changed in memory.
-pub(crate) fn rewrite(lsm: &Lsm) -> Planned {
-    planned(lsm, lsm.manifest.successor(), Vec::new(), Vec::new())
+/// Plans a manifest that differs in what was changed in memory, and in the log that can go.
+pub(crate) fn rewrite(lsm: &Lsm, now: Millis) -> Planned {
+    trimmed(lsm, lsm.manifest.successor(), Vec::new(), now)
 }
 
-/// Drops the marks over the keep limits and returns how far the log can go.
-fn trim_log(next: &mut Manifest, config: &LsmConfig, now: Millis) -> Option<Seq> {
-    let oldest_kept = Hlc::from_millis(Millis(now.0.saturating_sub(config.wal_keep_ms)));
-    let mut bytes: u64 = next.marks.iter().map(|mark| mark.bytes).sum();
-    let mut gone = 0;
-    for mark in &next.marks[..next.marks.len() - 1] {
-        if bytes <= config.wal_keep_bytes && mark.through.0 >= oldest_kept.0 {
-            break;
-        }
-        bytes -= mark.bytes;
-        next.head.log_start = mark.through;
-        gone += 1;
+/// Returns when some of the flushed log can go; `None` when there is none that the limits do not keep.
+pub(crate) fn trim_due(manifest: &Manifest, config: &LsmConfig) -> Option<Millis> {
+    let oldest = manifest.marks.first()?;
+    let made = Hlc(oldest.through.0).millis();
+    let over = log_bytes(manifest) > log_bytes_kept(manifest, config);
+    Some(made.plus(if over { config.wal_keep_ms_min } else { config.wal_keep_ms }))
+}
+
+fn log_bytes(manifest: &Manifest) -> u64 {
+    manifest.marks.iter().map(|mark| mark.bytes).sum()
+}
+
+/// Returns how much flushed log stays: a share of what the store holds, within bounds.
+fn log_bytes_kept(manifest: &Manifest, config: &LsmConfig) -> u64 {
+    let held: u64 = manifest.segments().map(|info| info.bytes).sum();
+    (held / LOG_SHARE).max(LOG_BYTES_MIN).min(config.wal_keep_bytes)
+}
+
+/// Plans a manifest with the marks over the limits dropped, and their log with them.
+fn trimmed(lsm: &Lsm, mut next: Manifest, built: Vec<Built>, now: Millis) -> Planned {
+    let before = log_bytes(&next);
+    let mut through = None;
+    while trim_due(&next, &lsm.config).is_some_and(|due| due <= now) {
+        next.head.log_start = next.marks.remove(0).through;
+        through = Some(next.head.log_start);
     }
-    next.marks.drain(..gone);
-    (gone > 0).then_some(next.head.log_start)
+    let deleted_log_bytes = before - log_bytes(&next);
+    let mut planned = planned(lsm, next, built, &[]);
+    planned.1.delete_log_through = through;
+    planned.1.deleted_log_bytes = deleted_log_bytes;
+    planned
 }
 
 /// Plans the next slice of the merge under way, or the first of a new one when it is due.
@@ -117,7 +136,7 @@ fn runs_to_merge(manifest: &Manifest) -> usize {
     if under_way > 0 {
         return under_way;
     }
-    let bytes = |segments: &mut dyn Iterator<Item = &SegmentInfo>| segments.map(|info| info.bytes).sum::<u64>();
+    let bytes = |segments: &mut dyn Iterator<Item = &SegmentInfo>| segments.map(|info| info.rows_bytes).sum::<u64>();
     let in_runs = bytes(&mut manifest.runs.iter().flat_map(|run| &run.segments));
     let in_bottom = bytes(&mut manifest.bottom.iter());
     let runs = manifest.runs.len();
@@ -145,11 +164,11 @@ impl Slice {
         }
         let (mut bytes, mut end) = (0, None);
         for info in ahead {
-            if bytes > 0 && bytes + info.bytes > bytes_max && info.first > start {
+            if bytes > 0 && bytes + info.rows_bytes > bytes_max && info.first > start {
                 end = Some(info.first.clone());
                 break;
             }
-            bytes += info.bytes;
+            bytes += info.rows_bytes;
         }
         let range = KeyRange::new(start, end);
         let bottom = overlap(&manifest.bottom, &range);
@@ -179,62 +198,62 @@ fn merge_slice(lsm: &Lsm, slice: &Slice) -> Planned {
         merge.level(&run.segments, &slice.range, &lsm.cache);
     }
     merge.level(&manifest.bottom[slice.bottom.clone()], &KeyRange::all(), &lsm.cache);
-    let mut output = Output::new(next.next_segment, lsm.config.segment_bytes);
+    let mut output = Output::new(lsm, next.next_segment);
     while let Some((key, value)) = merge.next(usize::MAX).expect("all inputs of the slice are resident") {
         if value.is_some() {
             output.push(&key, value);
         }
     }
-    let (infos, segments) = output.finish();
-    next.next_segment += infos.len() as u64;
-    let mut deletes: Vec<u64> = next.bottom.splice(slice.bottom.clone(), infos).map(|info| info.id).collect();
+    let built = output.finish();
+    next.next_segment += built.len() as u64;
+    let infos: Vec<SegmentInfo> = built.iter().map(|built| built.info.clone()).collect();
+    let mut deletes: Vec<SegmentInfo> = next.bottom.splice(slice.bottom.clone(), infos).collect();
     match &slice.range.end {
-        None => deletes.extend(next.runs.drain(..slice.count).flat_map(|run| run.segments).map(|info| info.id)),
+        None => deletes.extend(next.runs.drain(..slice.count).flat_map(|run| run.segments)),
         Some(end) => {
             for run in &mut next.runs[..slice.count] {
                 let done = run.segments.partition_point(|info| info.last < *end);
-                deletes.extend(run.segments.drain(..done).map(|info| info.id));
+                deletes.extend(run.segments.drain(..done));
                 run.fence = Some(end.clone());
             }
         }
     }
-    planned(lsm, next, segments, deletes)
+    planned(lsm, next, built, &deletes)
 }
 
-fn planned(lsm: &Lsm, next: Manifest, segments: Vec<(u64, Vec<u8>)>, deletes: Vec<u64>) -> Planned {
+fn planned(lsm: &Lsm, next: Manifest, built: Vec<Built>, deletes: &[SegmentInfo]) -> Planned {
+    let (mut puts, mut segments) = (Vec::new(), Vec::new());
+    for built in built {
+        puts.push((BlockId::segment(built.info.id), built.bytes));
+        segments.push((built.info.id, built.rows));
+    }
     let batch = DeviceBatch {
         expected_manifest: lsm.manifest.head.version,
         manifest: next.encode(),
-        puts: segments.iter().map(|(id, bytes)| (BlockId::segment(*id), bytes.clone())).collect(),
-        deletes: deletes.into_iter().map(BlockId::segment).collect(),
+        puts,
+        deletes: deletes.iter().map(|info| BlockId::segment(info.id)).collect(),
+        deleted_bytes: deletes.iter().map(|info| info.bytes).sum(),
         ..DeviceBatch::default()
     };
     (Step { manifest: next, segments }, batch)
 }
 
 /// Cuts a stream of ascending rows into segments.
-struct Output {
+struct Output<'a> {
+    lsm: &'a Lsm,
     next_id: u64,
-    segment_bytes: usize,
     builder: SegmentBuilder,
-    infos: Vec<SegmentInfo>,
-    segments: Vec<(u64, Vec<u8>)>,
+    built: Vec<Built>,
 }
 
-impl Output {
-    fn new(next_id: u64, segment_bytes: usize) -> Output {
-        Output {
-            next_id: next_id + 1,
-            segment_bytes,
-            builder: SegmentBuilder::new(next_id),
-            infos: Vec::new(),
-            segments: Vec::new(),
-        }
+impl<'a> Output<'a> {
+    fn new(lsm: &'a Lsm, next_id: u64) -> Output<'a> {
+        Output { lsm, next_id: next_id + 1, builder: SegmentBuilder::new(next_id), built: Vec::new() }
     }
 
     fn push(&mut self, key: &[u8], value: Option<&[u8]>) {
         self.builder.push(key, value);
-        if self.builder.len() >= self.segment_bytes {
+        if self.builder.len() >= self.lsm.config.segment_bytes {
             self.cut();
         }
     }
@@ -242,15 +261,13 @@ impl Output {
     fn cut(&mut self) {
         let full = std::mem::replace(&mut self.builder, SegmentBuilder::new(self.next_id));
         self.next_id += 1;
-        let (info, bytes) = full.finish();
-        self.segments.push((info.id, bytes));
-        self.infos.push(info);
+        self.built.push(full.finish(self.lsm.layout));
     }
 
-    fn finish(mut self) -> (Vec<SegmentInfo>, Vec<(u64, Vec<u8>)>) {
+    fn finish(mut self) -> Vec<Built> {
         if !self.builder.is_empty() {
             self.cut();
         }
-        (self.infos, self.segments)
+        self.built
     }
 }

@@ -11,15 +11,17 @@ pub struct LsmConfig {
     pub memtable_bytes_max: usize,
     /// The memtable is flushed at this count of commits: it bounds the replay at the next opening.
     pub wal_commits_max: usize,
-    /// So much flushed log stays at most, for peers that catch up, bytes.
+    /// So much flushed log stays at most, for peers that catch up, bytes; less while the store is small.
     pub wal_keep_bytes: u64,
     /// Flushed log stays at most so long, milliseconds.
     pub wal_keep_ms: u64,
+    /// Log stays at least so long, milliseconds, however much it is: the other tabs read it in that time.
+    pub wal_keep_ms_min: u64,
     /// A segment is closed at this size, bytes; one large row makes a larger segment.
     pub segment_bytes: usize,
     /// Segments in memory after `maintenance`, bytes.
     pub cache_bytes_max: usize,
-    /// One step of merging reads about so much, bytes.
+    /// One step of merging reads about so many bytes of rows; a browser does 512 KiB in some 4 ms.
     pub merge_bytes_max: u64,
 }
 
@@ -30,9 +32,10 @@ impl Default for LsmConfig {
             wal_commits_max: 1000,
             wal_keep_bytes: 8 * 1024 * 1024,
             wal_keep_ms: 24 * 60 * 60 * 1000,
+            wal_keep_ms_min: 2 * 1000,
             segment_bytes: 64 * 1024,
             cache_bytes_max: 128 * 1024 * 1024,
-            merge_bytes_max: 4 * 1024 * 1024,
+            merge_bytes_max: 512 * 1024,
         }
     }
 }

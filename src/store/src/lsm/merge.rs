@@ -11,7 +11,7 @@ use crate::key::{Key, KeyRange};
 use crate::lsm::cache::Cache;
 use crate::lsm::memtable::{Entry, Memtable};
 use crate::manifest::SegmentInfo;
-use crate::segment::SegmentCursor;
+use crate::rows::RowCursor;
 
 /// How many blocks one `NotResident` names at most, per source: a round trip of about 4 MiB.
 const AHEAD_BLOCKS_MAX: usize = 64;
@@ -78,7 +78,7 @@ struct LevelCursor<'a> {
     range: KeyRange,
     cache: &'a Cache,
     /// `None` when the current segment is not resident.
-    rows: Option<SegmentCursor<'a>>,
+    rows: Option<RowCursor<'a>>,
 }
 
 impl<'a> LevelCursor<'a> {

@@ -150,7 +150,13 @@ fn a_flush_under_way_disturbs_nobody() {
 #[test]
 fn the_log_is_kept_within_its_limits_and_never_deleted_above_the_floor() {
     let device = MemoryDevice::new();
-    let config = LsmConfig { wal_keep_bytes: 1000, wal_keep_ms: 10_000, wal_commits_max: 5, ..LsmConfig::default() };
+    let config = LsmConfig {
+        wal_keep_bytes: 1000,
+        wal_keep_ms: 10_000,
+        wal_keep_ms_min: 0,
+        wal_commits_max: 5,
+        ..LsmConfig::default()
+    };
     let mut tab = Tab::open(device.clone(), config.clone());
     let mut now = NOW;
     for _ in 0..100 {
@@ -163,14 +169,28 @@ fn the_log_is_kept_within_its_limits_and_never_deleted_above_the_floor() {
         assert!(device.boot_now().unwrap().log.iter().all(|(seq, _)| *seq > start));
     }
     now = now.plus(60_000);
-    for _ in 0..5 {
-        tab.commit(now, &put("a", "1")).unwrap();
-    }
+    tab.commit(now, &put("a", "1")).unwrap();
     tab.store.maintain(now).unwrap();
     let log = device.boot_now().unwrap().log;
-    assert_eq!(log.len(), 5, "older ones are gone by age, those of the newest flush stay");
+    assert_eq!(log.len(), 1, "older ones are gone by age, what is not flushed stays");
     let mut tab = Tab::open(device, config);
     assert!(tab.commit(Millis(0), &put("b", "1")).unwrap() > tab.store.with(|lsm| lsm.floor()));
+}
+
+#[test]
+fn flushed_log_waits_for_the_other_tabs_and_then_goes_without_a_commit() {
+    let device = MemoryDevice::new();
+    let config = LsmConfig { wal_keep_bytes: 0, wal_keep_ms_min: 10_000, ..LsmConfig::default() };
+    let mut tab = Tab::open(device.clone(), config);
+    let seq = tab.commit(NOW, &put("a", "1")).unwrap();
+    tab.store.flush(NOW).unwrap();
+    assert_eq!(device.boot_now().unwrap().log.len(), 1, "another tab may not have read it yet");
+    let due = tab.store.with(|lsm| lsm.maintenance_at()).expect("the log can go later");
+    assert_eq!(due, NOW.plus(10_000));
+    assert_eq!(tab.store.maintain(due), Ok(1));
+    assert_eq!(device.boot_now().unwrap().log, []);
+    assert_eq!(tab.store.with(|lsm| lsm.maintenance_at()), None);
+    assert!(tab.commit(NOW, &put("b", "1")).unwrap() > seq, "the device remembers its head");
 }
 
 #[test]

@@ -43,3 +43,11 @@ fn faulty_device_without_faults_conforms() {
         (device.clone(), device)
     }));
 }
+
+#[test]
+fn file_device_conforms() {
+    block_on(device_suite(async || {
+        let device = super::files::device();
+        (device.clone(), device)
+    }));
+}

@@ -3,7 +3,7 @@
 //! Nothing is awaited here but IndexedDB; a body that fails is taken back by its caller.
 
 use rexie::{KeyRange, Transaction};
-use store::{Appended, BootImage, DeviceBatch, DeviceError, Records, Usage, Written, log, manifest_head};
+use store::{Appended, BlockId, BootImage, DeviceBatch, DeviceError, Records, Usage, Written, log, manifest_head};
 use value::{DecodeError, Millis, Seq};
 use wasm_bindgen::prelude::*;
 
@@ -35,8 +35,9 @@ pub async fn put(store: &rexie::Store, key: &str, bytes: &[u8]) -> Result<(), De
 
 /// What the two kinds of writing transactions keep beside the data.
 #[derive(Clone, Copy, Default)]
-struct State {
-    head: Seq,
+pub struct State {
+    /// The newest record of the log.
+    pub head: Seq,
     usage: Usage,
 }
 
@@ -83,6 +84,8 @@ pub async fn boot(transaction: &Transaction) -> Result<BootImage, DeviceError> {
         let seq = Seq(js::bytes_from(key).iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
         let framed = js::bytes_from(value);
         match log::unframe(&framed) {
+            // What is left of a trimmed head is no commit.
+            Ok((found, [])) if found == seq => {}
             Ok((found, record)) if found == seq => image.log.push((seq, record.to_vec())),
             Err(DecodeError::Version(format)) => return Err(DeviceError::NewerFormat(format)),
             Ok(_) | Err(_) => image.damaged.push(seq),
@@ -91,32 +94,55 @@ pub async fn boot(transaction: &Transaction) -> Result<BootImage, DeviceError> {
     Ok(image)
 }
 
-/// Appends behind the head that the writer knows.
+/// Appends behind the head that the writer knows, and says how the state is afterwards.
 pub async fn append(
     transaction: &RawTransaction,
     expected: Seq,
     now: Millis,
     record: &[u8],
-) -> Result<Appended, DeviceError> {
-    let mut state = State::decode(transaction.get(META, &"state".into()).await?.as_deref());
+) -> Result<(Appended, Option<State>), DeviceError> {
+    let state = State::decode(transaction.get(META, &"state".into()).await?.as_deref());
     if state.head > expected {
         let manifest = transaction.get(META, &"manifest".into()).await?;
         let range = KeyRange::lower_bound(&seq_key(expected), Some(true)).map_err(error::from_key)?;
         let framed = transaction.get_all(WAL, &range.into()).await?;
-        return records_after(expected, manifest.as_deref(), &framed).map(Appended::Conflict);
+        return Ok((Appended::Conflict(records_after(expected, manifest.as_deref(), &framed)?), None));
     }
     // A head beyond ours can only mean that the database was deleted under the writer.
     if state.head < expected {
         return Err(DeviceError::Closed);
     }
-    let seq = log::next_seq(state.head, now);
-    let framed = log::frame(seq, record);
-    state.head = seq;
+    let state = put_record(transaction, state, now, record)?;
+    Ok((Appended::Done(state.head), Some(state)))
+}
+
+/// Appends to a state that is only believed to be the present one: the question and the writes go out together, which saves
+/// waiting for the answer. `None`: it was not, nothing may be kept, and the caller asks properly.
+pub async fn append_to(
+    transaction: &RawTransaction,
+    believed: State,
+    now: Millis,
+    record: &[u8],
+) -> Result<Option<State>, DeviceError> {
+    let present = transaction.ask(META, &"state".into())?;
+    let state = put_record(transaction, believed, now, record)?;
+    let present = present.bytes().await?;
+    Ok((present == Some(believed.encode())).then_some(state))
+}
+
+fn put_record(
+    transaction: &RawTransaction,
+    mut state: State,
+    now: Millis,
+    record: &[u8],
+) -> Result<State, DeviceError> {
+    state.head = log::next_seq(state.head, now);
+    let framed = log::frame(state.head, record);
     state.usage.log_bytes += framed.len() as u64;
     state.usage.log_records += 1;
-    transaction.put(WAL, &seq_key(seq), &framed)?;
+    transaction.put(WAL, &seq_key(state.head), &framed)?;
     transaction.put(META, &"state".into(), &state.encode())?;
-    Ok(Appended::Done(seq))
+    Ok(state)
 }
 
 /// Reads the records after a sequence.
@@ -126,6 +152,31 @@ pub async fn tail(transaction: &Transaction, after: Seq) -> Result<Records, Devi
     let wal = transaction.store(WAL).map_err(from_rexie)?;
     let framed = wal.get_all(Some(range), None).await.map_err(from_rexie)?;
     records_after(after, manifest.as_deref(), &framed)
+}
+
+/// Reads blocks in the order asked for; neighbours, as a flush or a merge has written them, with one request.
+pub async fn read(transaction: &Transaction, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, DeviceError> {
+    let seg = transaction.store(SEG).map_err(from_rexie)?;
+    let mut found = Vec::with_capacity(blocks.len());
+    let next_to = |a: &BlockId, b: &BlockId| a.kind == b.kind && a.id.checked_add(1) == Some(b.id);
+    for run in blocks.chunk_by(next_to) {
+        let key = |block: &BlockId| js::bytes_to(&block.to_bytes());
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        if run.len() > 1 {
+            let range = KeyRange::bound(&key(first), &key(last), Some(false), Some(false)).map_err(error::from_key)?;
+            let values = seg.get_all(Some(range), None).await.map_err(from_rexie)?;
+            if values.len() == run.len() {
+                found.extend(values.iter().map(|value| Some(js::bytes_from(value))));
+                continue;
+            }
+            // One of them is gone: only asking for each says which.
+        }
+        for block in run {
+            let value = seg.get(key(block)).await.map_err(from_rexie)?;
+            found.push(value.map(|value| js::bytes_from(&value)));
+        }
+    }
+    Ok(found)
 }
 
 /// Reads how much is held.
@@ -167,7 +218,7 @@ pub async fn write(transaction: &Transaction, batch: &DeviceBatch) -> Result<Wri
     let mut state = State::decode(get(&meta, "state").await?.as_deref());
     swap_blocks(transaction, batch, &mut state.usage).await?;
     if let Some(through) = batch.delete_log_through {
-        trim_log(transaction, through, &mut state).await?;
+        trim_log(transaction, through, batch.deleted_log_bytes, &mut state).await?;
     }
     put(&meta, "manifest", &batch.manifest).await?;
     for (name, bytes) in &batch.meta {
@@ -180,29 +231,30 @@ pub async fn write(transaction: &Transaction, batch: &DeviceBatch) -> Result<Wri
 async fn swap_blocks(transaction: &Transaction, batch: &DeviceBatch, usage: &mut Usage) -> Result<(), DeviceError> {
     let seg = transaction.store(SEG).map_err(from_rexie)?;
     for block in &batch.deletes {
-        let key = js::bytes_to(&block.to_bytes());
-        if let Some(value) = seg.get(key.clone()).await.map_err(from_rexie)? {
-            let bytes = u64::from(js_sys::Uint8Array::new(&value).length());
-            usage.segment_bytes = usage.segment_bytes.saturating_sub(bytes);
-            usage.segments = usage.segments.saturating_sub(1);
-            seg.delete(key).await.map_err(from_rexie)?;
-        }
+        seg.delete(js::bytes_to(&block.to_bytes())).await.map_err(from_rexie)?;
     }
+    usage.segments = usage.segments.saturating_sub(batch.deletes.len() as u64);
+    usage.segment_bytes = usage.segment_bytes.saturating_sub(batch.deleted_bytes);
     usage.segments += batch.puts.len() as u64;
     usage.segment_bytes += batch.puts.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
     let puts = batch.puts.iter().map(|(block, bytes)| (js::bytes_to(bytes), Some(js::bytes_to(&block.to_bytes()))));
     seg.put_all(puts).await.map_err(from_rexie)
 }
 
-/// Deletes a prefix of the log, but never its newest record.
-async fn trim_log(transaction: &Transaction, through: Seq, state: &mut State) -> Result<(), DeviceError> {
+/// Deletes a prefix of the log; of its newest record an empty one stays.
+async fn trim_log(transaction: &Transaction, through: Seq, bytes: u64, state: &mut State) -> Result<(), DeviceError> {
     let wal = transaction.store(WAL).map_err(from_rexie)?;
-    let keeps_head = through >= state.head;
-    let bound = seq_key(through.min(state.head));
-    let range = || KeyRange::upper_bound(&bound, Some(keeps_head)).map_err(error::from_key);
-    let gone = wal.get_all(Some(range()?), None).await.map_err(from_rexie)?;
-    let bytes = gone.iter().map(|value| u64::from(js_sys::Uint8Array::new(value).length())).sum();
-    state.usage.log_bytes = state.usage.log_bytes.saturating_sub(bytes);
-    state.usage.log_records = state.usage.log_records.saturating_sub(gone.len() as u64);
-    wal.delete(range()?.into()).await.map_err(from_rexie)
+    let range = || KeyRange::upper_bound(&seq_key(through), Some(false)).map_err(error::from_key);
+    let gone = u64::from(wal.count(Some(range()?)).await.map_err(from_rexie)?);
+    wal.delete(range()?.into()).await.map_err(from_rexie)?;
+    let usage = &mut state.usage;
+    usage.log_bytes = usage.log_bytes.saturating_sub(bytes + gone * log::FRAME_OVERHEAD_BYTES as u64);
+    usage.log_records = usage.log_records.saturating_sub(gone);
+    if state.head.0 > 0 && state.head <= through {
+        let stub = log::frame(state.head, &[]);
+        usage.log_bytes += stub.len() as u64;
+        usage.log_records += 1;
+        wal.put(&js::bytes_to(&stub), Some(&seq_key(state.head))).await.map(drop).map_err(from_rexie)?;
+    }
+    Ok(())
 }

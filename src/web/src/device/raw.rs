@@ -29,20 +29,23 @@ impl Drop for Raw {
 
 impl Raw {
     /// Opens a database that exists.
-    pub async fn open(name: &str) -> Result<Raw, DeviceError> {
+    ///
+    /// `taken` is called once when another page wants to delete or upgrade it; this connection is closed by then.
+    pub async fn open(name: &str, taken: impl FnOnce() + 'static) -> Result<Raw, DeviceError> {
         let factory: IdbFactory = js::global("indexedDB").unchecked_into();
         let request = factory.open(name).map_err(|exception| from_exception(&exception))?;
         let database: IdbDatabase = answer(&request).await?.unchecked_into();
         let lost = Rc::new(Cell::new(false));
-        let marks = |event: &'static str| {
-            let (lost, handle) = (lost.clone(), database.clone());
-            EventListener::new(&database, event, move |_| {
-                // `versionchange`: someone wants to delete the database; whoever holds on to it blocks them.
+        let (closed, changed, handle) = (lost.clone(), lost.clone(), database.clone());
+        let listeners = [
+            EventListener::once(&database, "close", move |_| closed.set(true)),
+            EventListener::once(&database, "versionchange", move |_| {
+                // Whoever holds on to a database that is to be deleted blocks the deletion.
                 handle.close();
-                lost.set(true);
-            })
-        };
-        let listeners = [marks("close"), marks("versionchange")];
+                changed.set(true);
+                taken();
+            }),
+        ];
         Ok(Raw { database, lost, _listeners: listeners })
     }
 
@@ -101,9 +104,12 @@ pub struct RawTransaction {
 impl RawTransaction {
     /// Reads one value.
     pub async fn get(&self, store: &str, key: &JsValue) -> Result<Option<Vec<u8>>, DeviceError> {
-        let request = self.request(store, "get", std::slice::from_ref(key))?;
-        let value = answer(&request).await?;
-        Ok((!value.is_undefined()).then(|| js::bytes_from(&value)))
+        self.ask(store, key)?.bytes().await
+    }
+
+    /// Asks for one value without waiting for it; what is written after the question does not change the answer.
+    pub fn ask(&self, store: &str, key: &JsValue) -> Result<Asked, DeviceError> {
+        Ok(Asked(Answer::to(self.request(store, "get", std::slice::from_ref(key))?)))
     }
 
     /// Reads all values of a range.
@@ -120,15 +126,20 @@ impl RawTransaction {
     /// Waits until the transaction is as durable as was asked; takes everything back when the body failed.
     pub async fn finish<T>(self, result: Result<T, DeviceError>) -> Result<T, DeviceError> {
         if let Err(error) = result {
-            // A transaction that cannot be aborted has aborted itself; the error that matters is the body's.
-            drop(self.transaction.abort());
-            drop(self.done.wait().await);
+            self.abort().await;
             return Err(error);
         }
         match self.done.wait().await {
             Ok(_) => result,
             Err(exception) => Err(from_exception(&exception)),
         }
+    }
+
+    /// Takes everything back.
+    pub async fn abort(self) {
+        // A transaction that cannot be aborted has aborted itself.
+        drop(self.transaction.abort());
+        drop(self.done.wait().await);
     }
 
     fn request(&self, store: &str, method: &str, arguments: &[JsValue]) -> Result<IdbRequest, DeviceError> {
@@ -138,23 +149,50 @@ impl RawTransaction {
     }
 }
 
+/// A value that was asked for.
+pub struct Asked(Answer);
+
+impl Asked {
+    /// Waits for it; `None` when there is no such key.
+    pub async fn bytes(self) -> Result<Option<Vec<u8>>, DeviceError> {
+        let value = self.0.wait().await?;
+        Ok((!value.is_undefined()).then(|| js::bytes_from(&value)))
+    }
+}
+
 /// Waits for a request.
 async fn answer(request: &IdbRequest) -> Result<JsValue, DeviceError> {
-    let done = Deferred::new();
-    let (succeeded, failed, blocked) = (done.clone(), done.clone(), done.clone());
-    let (of_success, of_error) = (request.clone(), request.clone());
-    let _listeners = [
-        EventListener::once(request, "success", move |_| {
-            succeeded.resolve(&of_success.result().unwrap_or(JsValue::UNDEFINED));
-        }),
-        EventListener::once(request, "error", move |_| {
-            let exception = of_error.error().ok().flatten().map_or(JsValue::UNDEFINED, Into::into);
-            failed.reject(&exception);
-        }),
-        EventListener::once(request, "blocked", move |_| blocked.reject(&JsValue::from_str("blocked"))),
-    ];
-    done.wait().await.map_err(|exception| match exception.as_string().as_deref() {
-        Some("blocked") => DeviceError::Blocked,
-        _ => from_exception(&exception),
-    })
+    Answer::to(request.clone()).wait().await
+}
+
+/// What a request will come to; listens from the moment it is made.
+struct Answer {
+    done: Deferred,
+    _listeners: [EventListener; 3],
+}
+
+impl Answer {
+    fn to(request: IdbRequest) -> Answer {
+        let done = Deferred::new();
+        let (succeeded, failed, blocked) = (done.clone(), done.clone(), done.clone());
+        let (of_success, of_error) = (request.clone(), request.clone());
+        let listeners = [
+            EventListener::once(&request, "success", move |_| {
+                succeeded.resolve(&of_success.result().unwrap_or(JsValue::UNDEFINED));
+            }),
+            EventListener::once(&request, "error", move |_| {
+                let exception = of_error.error().ok().flatten().map_or(JsValue::UNDEFINED, Into::into);
+                failed.reject(&exception);
+            }),
+            EventListener::once(&request, "blocked", move |_| blocked.reject(&JsValue::from_str("blocked"))),
+        ];
+        Answer { done, _listeners: listeners }
+    }
+
+    async fn wait(self) -> Result<JsValue, DeviceError> {
+        self.done.wait().await.map_err(|exception| match exception.as_string().as_deref() {
+            Some("blocked") => DeviceError::Blocked,
+            _ => from_exception(&exception),
+        })
+    }
 }

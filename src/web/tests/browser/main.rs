@@ -5,6 +5,7 @@
 
 mod device;
 mod peer;
+mod sealed;
 
 use wasm_bindgen_test::wasm_bindgen_test_configure;
 

@@ -37,7 +37,8 @@ pub fn run(workspace: &Workspace, scope: Scope) -> Result<()> {
     step("wasm target", |step| toolchain::ensure(workspace, step), |toolchain| toolchain.to_string())?;
     let version = workspace.wasm_bindgen_version()?;
     step(format!("wasm-bindgen {version}"), |step| wasm_bindgen(workspace, &version, step), ToString::to_string)?;
-    let folders: &[&str] = if scope == Scope::Tests { &["pkg", "www", "tests/e2e"] } else { &["pkg", "www"] };
+    let folders: &[&str] =
+        if scope == Scope::Tests { &["pkg", "www", "tests/e2e", "tests/bench"] } else { &["pkg", "www"] };
     for folder in folders {
         step(format!("npm packages of {folder}"), |step| npm::ensure(workspace, folder, step), ToString::to_string)?;
     }

@@ -3,13 +3,13 @@
 //! Counts `pkg/dist/shoal.wasm` and the bundled scripts, each compressed with gzip at its highest level, as servers do.
 
 use std::io::Write;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use crate::arguments::BenchOptions;
-use crate::error::{Doing, Error, Result, read_bytes, write_file};
+use crate::error::{Error, Result, read_bytes, write_file};
 use crate::stamp::files;
 use crate::workspace::{Workspace, missing};
 use crate::{pkg, setup};
@@ -26,14 +26,12 @@ pub struct Weight {
 }
 
 /// Builds the package, prints the figures, writes them as JSON where asked, and holds the limit.
-pub fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
-    let target =
-        options.json.as_deref().map(std::path::absolute).transpose().doing(|| "find the JSON file's folder".into())?;
+pub fn run(workspace: &Workspace, json: Option<&Path>) -> Result<()> {
     setup::run(workspace, setup::Scope::Build)?;
     pkg::run(workspace)?;
     let weights = weigh(workspace)?;
-    if let Some(target) = target {
-        write_file(&target, format!("{:#}\n", as_json(&weights)))?;
+    if let Some(target) = json {
+        write_file(target, format!("{:#}\n", as_json(&weights)))?;
     }
     hold(&weights)
 }

@@ -1,0 +1,38 @@
+//! Which fields of a document a plan looks at, so that nobody has to read the others.
+//!
+//! In: bound expressions. Out: names at the top of the document, or everything. Never too few: an expression that takes the
+//! document as a whole needs everything.
+
+use crate::evaluate::Code;
+
+/// The fields that an evaluation looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Needed {
+    /// The whole document.
+    All,
+    /// The fields with these names at the top, each once; `_id` among them where it is looked at.
+    Named(Vec<String>),
+}
+
+impl Needed {
+    /// Returns what a list of expressions needs.
+    pub(crate) fn of<'a>(codes: impl IntoIterator<Item = &'a Code>) -> Needed {
+        let mut names = Vec::new();
+        let named = codes.into_iter().all(|code| collect(code, &mut names));
+        if named { Needed::Named(names) } else { Needed::All }
+    }
+}
+
+/// Collects names; `false` when the whole document is needed.
+fn collect(code: &Code, names: &mut Vec<String>) -> bool {
+    match code {
+        Code::Document => false,
+        Code::Field(path) => {
+            if let Some(name) = path.first().filter(|name| !names.contains(name)) {
+                names.push(name.clone());
+            }
+            true
+        }
+        _ => code.parts().into_iter().all(|part| collect(part, names)),
+    }
+}

@@ -1,0 +1,40 @@
+//! `cargo xtask bench`: what the project costs and how quick it is, in figures that anybody can measure again.
+//!
+//! `size` counts bytes and holds a limit. `store` runs the contestants of `tests/bench` in a browser; how, is its own business and is
+//! told in `docs/benchmarks.md`. A bench builds what it measures, prints a table and writes the figures as JSON where asked.
+
+pub mod size;
+pub mod store;
+
+use std::path::PathBuf;
+
+use crate::error::{Doing, Result};
+use crate::workspace::Workspace;
+
+/// Options of `bench`.
+#[derive(Debug, PartialEq)]
+pub struct Options {
+    /// What is measured.
+    pub name: Name,
+    /// Where the figures go as JSON.
+    pub json: Option<PathBuf>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Name {
+    /// What a browser downloads.
+    Size,
+    /// The engine on IndexedDB, beside its peers.
+    Store(store::Extent),
+}
+
+/// Runs one bench; a relative file is taken from the caller's folder.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let json =
+        options.json.as_deref().map(std::path::absolute).transpose().doing(|| "find the JSON file's folder".into())?;
+    match options.name {
+        Name::Size => size::run(workspace, json.as_deref()),
+        Name::Store(extent) => store::run(workspace, extent, json.as_deref()),
+    }
+}

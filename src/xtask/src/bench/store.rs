@@ -1,0 +1,53 @@
+//! `cargo xtask bench store`: the engine in Chromium, in one run with raw IndexedDB, Dexie, RxDB, PouchDB and Yjs.
+//!
+//! Builds the package and hands over to `tests/bench/run.mjs`, which measures. A missed goal is printed and is no error.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::workspace::Workspace;
+use crate::{pkg, process, setup};
+
+/// A full run takes 15 minutes on two idle cores; a busy machine is no reason to stop it.
+const LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Extent {
+    /// Five rounds, all peers, 100,000 documents, and the charts of the documentation.
+    Full,
+    /// Two rounds, two peers, 10,000 documents: for development, about a minute.
+    Quick,
+}
+
+/// Builds, measures, and writes the figures where asked.
+pub fn run(workspace: &Workspace, extent: Extent, json: Option<&Path>) -> Result<()> {
+    setup::run(workspace, setup::Scope::Tests)?;
+    pkg::run(workspace)?;
+    let mut driver = driver(workspace);
+    driver.arg("tests/bench/run.mjs");
+    if extent == Extent::Quick {
+        driver.arg("--quick");
+    }
+    if let Some(file) = json {
+        driver.arg("--json").arg(file);
+    }
+    process::run_shown(&mut driver, LIMIT).map(drop)
+}
+
+/// Runs the driver's own tests, one of which measures a little of everything; returns how many passed.
+pub fn self_test(workspace: &Workspace) -> Result<usize> {
+    let mut tests = driver(workspace);
+    tests.args(["--test", "--test-reporter=tap", "test/"]).current_dir(workspace.path("tests/bench"));
+    let lines = process::run_shown(&mut tests, LIMIT)?;
+    let passed = lines.iter().find_map(|line| line.strip_prefix("# pass ")?.trim().parse().ok());
+    passed.filter(|passed| *passed > 0).ok_or_else(|| Error::Found("no test ran".into()))
+}
+
+fn driver(workspace: &Workspace) -> Command {
+    let mut node = workspace.program("node");
+    node.env("SHOAL_CHROMIUM", setup::chromium()).env("SHOAL_PKG_DIST", workspace.path("pkg/dist"));
+    node
+}

@@ -1,0 +1,29 @@
+// PouchDB on the adapter that it chooses by itself, `idb`: `bulkDocs` for many documents, `allDocs` with `include_docs` for a scan (its
+// documentation prefers it to map/reduce where an index does not exist), the live changes feed for observers; that feed crosses tabs.
+
+import PouchDB from 'pouchdb-browser';
+
+export async function open(name) {
+  const database = new PouchDB(name);
+  await database.info();
+  return {
+    async bulk(documents) {
+      const results = await database.bulkDocs(documents);
+      const refused = results.find((result) => result.error);
+      if (refused) throw new Error(`a document was not inserted: ${refused.message}`);
+    },
+    insert: (document) => database.put(document),
+    get: (id) => database.get(id),
+    async where(field, value) {
+      const { rows } = await database.allDocs({ include_docs: true });
+      return rows.filter((row) => row.doc[field] === value).map((row) => row.doc);
+    },
+    set: async (id, change) => database.put({ ...(await database.get(id)), ...change }),
+    observe(id, seen) {
+      const feed = database.changes({ since: 'now', live: true, include_docs: true, doc_ids: [id] });
+      feed.on('change', ({ doc }) => seen(doc));
+      return () => feed.cancel();
+    },
+    close: () => database.close(),
+  };
+}

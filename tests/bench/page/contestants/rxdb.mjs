@@ -1,0 +1,45 @@
+// RxDB on its free storage, which is Dexie: `bulkInsert` for many documents, queries by selector, `multiInstance` (its default) so that
+// tabs hear of each other, `eventReduce` as its documentation advises. Without the development mode, which is slow by design.
+
+import { createRxDatabase } from 'rxdb/plugins/core';
+import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie';
+
+const text = { type: 'string' };
+const schema = {
+  version: 0,
+  primaryKey: '_id',
+  type: 'object',
+  properties: {
+    _id: { type: 'string', maxLength: 24 },
+    name: text,
+    email: text,
+    state: text,
+    paid: { type: 'boolean' },
+    quantity: { type: 'integer' },
+    amount: { type: 'number' },
+    createdAt: text,
+    address: { type: 'object', properties: { street: text, city: text, zip: text } },
+    note: text,
+  },
+  required: ['_id'],
+};
+
+export async function open(name) {
+  const database = await createRxDatabase({ name, storage: getRxStorageDexie(), multiInstance: true, eventReduce: true });
+  const { documents: collection } = await database.addCollections({ documents: { schema } });
+  return {
+    async bulk(documents) {
+      const { error } = await collection.bulkInsert(documents);
+      if (error.length > 0) throw new Error(`${error.length} documents were not inserted: ${JSON.stringify(error[0])}`);
+    },
+    insert: (document) => collection.insert(document),
+    get: (id) => collection.findOne(id).exec(),
+    where: (field, value) => collection.find({ selector: { [field]: value } }).exec(),
+    set: async (id, change) => (await collection.findOne(id).exec()).incrementalPatch(change),
+    observe(id, seen) {
+      const subscription = collection.findOne(id).$.subscribe((document) => seen(document?.toJSON()));
+      return () => subscription.unsubscribe();
+    },
+    close: () => database.close(),
+  };
+}

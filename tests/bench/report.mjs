@@ -1,0 +1,37 @@
+// What the terminal shows: a line for every measurement as it comes, and a table at the end in which a missed goal says so.
+
+import { extras, goals, met } from './figures.mjs';
+import { show } from './rounds.mjs';
+
+const width = 13;
+
+/** Prints one measurement. */
+export function progress(started, round, what, contestant, text) {
+  const time = `${Math.round((performance.now() - started) / 1000)} s`.padStart(6);
+  const turn = round === null ? 'once   ' : `round ${round + 1}`;
+  console.log(`${time}  ${turn}  ${what.padEnd(11)} ${contestant.padEnd(12)} ${text}`);
+}
+
+/** Prints the medians of all contestants, ours first. A smoke run has other sizes than the goals, so nothing is said about them. */
+export function table(report, ours, peers) {
+  const judged = report.run.mode !== 'smoke';
+  const rows = (names, figuresOf) => {
+    for (const name of names) {
+      const own = figuresOf(report)[name];
+      const cells = [own, ...peers.map((peer) => figuresOf(report.peers[peer])[name])];
+      if (cells.every((cell) => cell === undefined)) continue;
+      const numbers = cells.map((cell) => (cell === undefined ? '–' : show(cell.value)).padStart(width)).join('');
+      console.log(`${name.padEnd(24)}${numbers}  ${own === undefined || !judged ? '' : verdict(name, own.value)}`);
+    }
+  };
+  console.log(`\n${'median'.padEnd(24)}${[ours, ...peers].map((name) => name.padStart(width)).join('')}  ${judged ? `goal of ${ours}` : 'a smoke run: no figures'}`);
+  rows(Object.keys(goals), (part) => part);
+  console.log('');
+  rows(Object.keys(extras), (part) => part.extra);
+}
+
+function verdict(name, value) {
+  if (!(name in goals)) return '';
+  const { goal, over } = goals[name];
+  return `${over ? 'at least' : 'at most'} ${goal}: ${met(name, value) ? 'met' : 'MISSED'}`;
+}

@@ -1,0 +1,101 @@
+// Runs the benchmark of the store: `node run.mjs [--quick | --smoke] [--json FILE] [--only NAME,…] [--rounds N]`; `cargo xtask bench store`
+// calls it.
+//
+// With --json the charts are drawn beside the file. A goal that is missed is printed as missed and is no failure; what could not be measured
+// is one. Environment: SHOAL_CHROMIUM, SHOAL_PKG_DIST, each with a default that fits a built work tree.
+
+import { access, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const ours = 'shoal';
+/** The engine in a worker, where the package has one. */
+const worker = 'shoal-worker';
+const contestants = { full: [ours, worker, 'raw', 'dexie', 'rxdb', 'pouchdb', 'yjs'], quick: [ours, 'raw', 'dexie'], smoke: [ours, 'raw', 'dexie'] };
+const packages = { dexie: ['dexie'], rxdb: ['rxdb'], pouchdb: ['pouchdb-browser'], yjs: ['yjs', 'y-indexeddb'] };
+
+const options = commandLine();
+await requireFile(path.join(here, 'node_modules/playwright-core/package.json'), 'cd tests/bench && npm ci');
+const { chromiumBinary } = await import('./browser.mjs');
+const { hasWorker, needed } = await import('./bundle.mjs');
+const { drawCharts } = await import('./chart.mjs');
+const { Samples } = await import('./figures.mjs');
+const { table, progress } = await import('./report.mjs');
+const { Rounds, sizes, Stopped } = await import('./rounds.mjs');
+const { Pages } = await import('./site.mjs');
+await requireFile(chromiumBinary, 'apt-get install chromium, or set SHOAL_CHROMIUM');
+for (const { file, install } of needed) await requireFile(file, install);
+process.exitCode = await run();
+
+/** Measures, reports, cleans up; returns the exit code. */
+async function run() {
+  const started = performance.now();
+  const load = os.loadavg()[0];
+  const workers = await hasWorker();
+  const names = options.names.filter((name) => name !== worker || workers);
+  const peers = names.filter((name) => name !== ours);
+  const pages = new Pages(await mkdtemp(path.join(os.tmpdir(), 'shoal-bench-pages-')));
+  try {
+    const sites = new Map();
+    for (const name of names) sites.set(name, await pages.address(name));
+    const warmUp = await pages.address('raw');
+    const samples = new Samples();
+    const size = { ...sizes[options.mode], ...options.size };
+    const rounds = new Rounds({ sites, warmUp }, samples, size, (...told) => progress(started, ...told));
+    for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.once(signal, () => rounds.stop());
+    await rounds.run();
+    const seconds = Math.round((performance.now() - started) / 1000);
+    const report = { bench: 'store', ...samples.report(ours, peers), run: { seconds, load_before: load, ...(await describe(peers, rounds)) } };
+    table(report, ours, peers);
+    if (options.json) {
+      await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
+      await drawCharts(options.json, report);
+    }
+    for (const failure of rounds.failures) console.error(`could not be measured: ${failure}`);
+    return rounds.failures.length > 0 ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof Stopped)) throw error;
+    console.error('stopped');
+    return 130;
+  } finally {
+    await pages.close();
+  }
+}
+
+/** With what it ran. */
+async function describe(peers, { chromium, failures }) {
+  const versions = { chromium };
+  for (const name of peers.flatMap((peer) => packages[peer] ?? [])) {
+    versions[name] = JSON.parse(await readFile(path.join(here, 'node_modules', name, 'package.json'), 'utf8')).version;
+  }
+  const [processor] = os.cpus();
+  return { mode: options.mode, processor: processor?.model ?? null, processors: os.cpus().length, versions, failures };
+}
+
+function commandLine() {
+  try {
+    const string = { type: 'string' };
+    const boolean = { type: 'boolean' };
+    const { values } = parseArgs({ options: { quick: boolean, smoke: boolean, json: string, only: string, rounds: string } });
+    const mode = values.smoke ? 'smoke' : values.quick ? 'quick' : 'full';
+    const names = values.only?.split(',') ?? contestants[mode];
+    const stranger = names.find((name) => !contestants.full.includes(name));
+    if (stranger !== undefined) throw new Error(`there is no ${stranger}; --only takes ${contestants.full.join(', ')}`);
+    const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+    if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new Error(`--rounds takes a number from 1 on, not ${values.rounds}`);
+    return { mode, names, json: values.json, size: rounds === undefined ? {} : { rounds } };
+  } catch (error) {
+    console.error(`error: ${error.message}`);
+    process.exit(2);
+  }
+}
+
+async function requireFile(file, install) {
+  await access(file).catch(() => {
+    console.error(`missing: ${file}\n  try: ${install}`);
+    process.exit(1);
+  });
+}
