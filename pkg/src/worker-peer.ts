@@ -164,6 +164,34 @@ export class WorkerPeer implements Peer {
     return this.#port.ask('usage', []);
   }
 
+  exportHead(version: string): Promise<Uint8Array> {
+    return this.#port.ask('exportHead', [version]);
+  }
+
+  exportPage(after?: Uint8Array | null): Promise<unknown> {
+    return this.#port.ask('exportPage', [after]);
+  }
+
+  exportEnd(documents: number, sections: number): Promise<Uint8Array> {
+    return this.#port.ask('exportEnd', [documents, sections]);
+  }
+
+  importSection(bytes: Uint8Array): Promise<unknown> {
+    return this.#port.ask('importSection', [bytes]);
+  }
+
+  readPage(collection: string, after?: Uint8Array | null): Promise<unknown> {
+    return this.#port.ask('readPage', [collection, after]);
+  }
+
+  verify(): Promise<unknown> {
+    return this.#port.ask('verify', []);
+  }
+
+  watchSpace(on: boolean): void {
+    this.#port.tell('watchSpace', [on]);
+  }
+
   changeEncryptionKey(current: RawSecret, next: RawSecret): Promise<void> {
     return this.#port.ask('changeEncryptionKey', [current, next]);
   }

@@ -276,6 +276,8 @@ test('an encrypted directory opens with its secret only, and nothing in it can b
   await refused(open(directory, { encryption }), 'encryption/wrong-key');
   ditto = await open(directory, { encryption: next });
   assert.equal((await ditto.store.execute(`SELECT again FROM ${words[2]}`)).items[0].value.again, words[0]);
+  // Flushed log goes; this stays in it.
+  await ditto.store.execute("INSERT INTO b DOCUMENTS ({'_id': 'last'})");
   await ditto.close();
   await flip(await logFile(directory), -40);
   ditto = await open(directory, { encryption: next });
