@@ -35,11 +35,13 @@ impl Contract {
             Input::Begin { ticket, .. } => self.expect_reply(*ticket, "Begin"),
             Input::End { ticket, .. } => self.expect_reply(*ticket, "End"),
             Input::Execute { ticket, text, .. } => self.expect_reply(*ticket, text),
+            Input::Import { ticket, .. } => self.expect_reply(*ticket, "Import"),
             Input::Login { ticket, .. } => self.expect_reply(*ticket, "Login"),
             Input::Observe { ticket, observer, .. } => {
                 self.expect_reply(*ticket, "Observe");
                 self.observers.insert(*observer, true);
             }
+            Input::Page { ticket, .. } => self.expect_reply(*ticket, "Page"),
             Input::Subscribe { ticket, .. } => self.expect_reply(*ticket, "Subscribe"),
             Input::Committed { ticket, .. } => {
                 debug_assert_eq!(self.commit, Some(*ticket), "the simulator answers what was asked");
@@ -68,6 +70,7 @@ impl Contract {
             | Input::LogGap
             | Input::LogGrew { .. }
             | Input::Logout
+            | Input::Lost { .. }
             | Input::MayCompact(_)
             | Input::MayLink(_)
             | Input::Online

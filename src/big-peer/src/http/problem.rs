@@ -79,6 +79,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::QueryUnsupported
         | ErrorCode::StoreCrdt
         | ErrorCode::StoreDocumentId
+        | ErrorCode::StoreImportInvalid
         | ErrorCode::StoreTransactionReadOnly
         | ErrorCode::SyncClockSkew
         | ErrorCode::SyncProtocol
@@ -93,7 +94,11 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::AuthenticationFailedToAuthenticate | ErrorCode::AuthenticationExpirationHandlerMissing => {
             StatusCode::UNAUTHORIZED
         }
-        ErrorCode::ActivationNotActivated | ErrorCode::IoPermissionDenied => StatusCode::FORBIDDEN,
+        ErrorCode::ActivationNotActivated
+        | ErrorCode::EncryptionExtraneousPassphraseGiven
+        | ErrorCode::EncryptionPassphraseMissing
+        | ErrorCode::EncryptionWrongKey
+        | ErrorCode::IoPermissionDenied => StatusCode::FORBIDDEN,
         ErrorCode::IoNotFound
         | ErrorCode::StoreAttachmentNotFound
         | ErrorCode::StoreDocumentNotFound

@@ -41,7 +41,7 @@ fn a_damaged_block_is_given_up_and_its_rows_come_back_from_a_peer() {
     let (mut shared, tab) = synced();
     shared.input(tab, Input::MayLink(false));
     let block = a_block(&shared);
-    shared.devices[SMALL].flip(&Target::Block(block), 999);
+    shared.devices[SMALL].flip(&Target::Block(block), 200);
     let again = shared.open(SMALL);
     let there = shared.number(again, "SELECT COUNT(*) AS n FROM b");
     assert!(there < 61, "the store is usable, and rows are missing");
@@ -73,7 +73,7 @@ fn the_manifest_forgets_a_damaged_block_only_after_the_cursors_are_forgotten() {
     let (mut shared, tab) = synced();
     shared.input(tab, Input::MayLink(false));
     let block = a_block(&shared);
-    shared.devices[SMALL].flip(&Target::Block(block), 999);
+    shared.devices[SMALL].flip(&Target::Block(block), 200);
     let again = shared.open(SMALL);
     shared.input(again, Input::MayCompact(true));
     shared.tabs[again].holds = Hold::Commits;

@@ -69,6 +69,7 @@ impl Shared {
             memtable_bytes_max: 4_000,
             wal_commits_max: 20,
             wal_keep_bytes: 2_000,
+            wal_keep_ms_min: 0,
             segment_bytes: 1_000,
             ..LsmConfig::default()
         };
