@@ -167,7 +167,7 @@ export interface EngineEvents {
   space: undefined;
   status: SyncStatus;
   /** Where the data is kept, and how that is doing. */
-  storage: { mode: StorageMode; persistent: boolean; condition: 'ok' | 'full' | 'lost'; reason: string | null };
+  storage: { mode: StorageMode; persistent: boolean; condition: 'ok' | 'full' | 'lost'; reason: string | null; damaged: string | null };
   /** Blocks that `verify` has walked. */
   verifying: { done: number; total: number };
 }

@@ -84,7 +84,10 @@ export class Ditto {
       ...(options.encryption === undefined ? {} : { encryption: rawSecret(options.encryption) }),
     }, options.worker === true ? 'worker' : 'page');
     this.#core.on('failed', ({ code, message }) => Logger.error(`${code}: ${message}`));
-    this.#core.on('storage', ({ mode, reason }) => {
+    this.#core.on('storage', ({ mode, reason, damaged }) => {
+      if (damaged !== null) {
+        Logger.error(`The storage has lost ${damaged}; what it held is fetched again from the peers that have it.`);
+      }
       if (mode === 'memory' && reason !== null && typeof document !== 'undefined') {
         Logger.warning(`The data is kept in memory only and is lost with this page: ${reason}`);
       }

@@ -21,6 +21,8 @@ export interface StorageState {
   readonly condition: 'ok' | 'full' | 'lost';
   /** Why the data is in memory only, or lost. */
   readonly reason: string | null;
+  /** What was given up since the database was opened, because it cannot be read; what it held is asked for from every peer. */
+  readonly damaged: string | null;
 }
 
 /** The storage of one database. */
@@ -55,6 +57,11 @@ export class Storage {
   /** Why the data is in memory only, or lost; `null` when it is neither. */
   get reason(): string | null {
     return this.#core.latest('storage')?.reason ?? null;
+  }
+
+  /** What was given up because it cannot be read; `null` when nothing was. Sync brings back what other peers have of it. */
+  get damaged(): string | null {
+    return this.#core.latest('storage')?.damaged ?? null;
   }
 
   /** Calls back when one of these has changed. */

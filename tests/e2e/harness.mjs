@@ -184,6 +184,20 @@ class Stage {
     return { context: browser.contexts()[0], kill };
   }
 
+  /** A browser that nobody controls yet; DevTools messages, each ended by a zero byte, go in and come out by two pipes. */
+  async pipedBrowser() {
+    const profile = await this.folder();
+    const process = spawn(chromiumBinary, [...chromiumArguments, '--remote-debugging-pipe', `--user-data-dir=${profile}`, 'about:blank'], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],
+    });
+    const exited = new Promise((resolve) => process.once('exit', resolve));
+    this.defer(async () => {
+      process.kill('SIGKILL');
+      await exited;
+    });
+    return { input: process.stdio[3], output: process.stdio[4] };
+  }
+
   async page(context, address) {
     const page = await context.newPage();
     const name = `page ${this.#pages.length + 1}`;

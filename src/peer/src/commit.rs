@@ -14,6 +14,7 @@ use crate::network::Link;
 use crate::packed::Packed;
 use crate::page::Import;
 use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
+use crate::reboot::Repair;
 use crate::record::{LOCAL, Record};
 use crate::request::answer;
 use crate::statement::Stop;
@@ -23,11 +24,15 @@ impl<S: Store> Engine<S> {
     /// Takes the next step of the pipeline; returns whether there was one.
     pub(crate) fn run_pipeline(&mut self) -> bool {
         let pipeline = &self.pipeline;
-        if pipeline.committing.is_some() || pipeline.parked || self.reloading.is_some() || self.broken.is_some() {
+        let waits = self.reloading.is_some() || self.rebooting.is_some();
+        if pipeline.committing.is_some() || pipeline.parked || waits || self.broken.is_some() {
             return false;
         }
         if !self.transactions.open.is_empty() {
             return self.group_of_transaction() && self.submit();
+        }
+        if self.skip_gap() {
+            return true;
         }
         if !self.pipeline.foreign.is_empty() {
             return self.apply_next_foreign();
@@ -44,6 +49,8 @@ impl<S: Store> Engine<S> {
                 self.cursors = cursors;
                 self.load_acknowledged();
                 self.booted = true;
+                self.look_for_damage();
+                self.subscriptions_changed();
                 true
             }
             Err(error) => self.park_pipeline(error),
@@ -57,6 +64,8 @@ impl<S: Store> Engine<S> {
             self.pipeline.foreign.pop_front();
             return true;
         }
+        // Jobs that were evaluated before one of them met a missing block would overwrite what comes now.
+        self.pipeline.regroup();
         let record = match Record::decode(&bytes) {
             Ok(record) => record,
             Err(error) => {
@@ -115,16 +124,20 @@ impl<S: Store> Engine<S> {
                 self.pipeline.jobs.push_front(job);
                 break;
             }
-            // An eviction forgets cursors, so no unit that moves them may share its commit.
-            let evicts = matches!(&job, Job::Statement { prepared, .. } if prepared.is_eviction());
-            if evicts && !self.pipeline.group.jobs.is_empty() {
+            // An eviction or a repair forgets cursors, so no unit that moves them may share its commit.
+            let forgets = match &job {
+                Job::Begin { .. } | Job::Import(_) | Job::Remote(_) => false,
+                Job::Repair => true,
+                Job::Statement { prepared, .. } => prepared.is_eviction(),
+            };
+            if forgets && !self.pipeline.group.jobs.is_empty() {
                 self.pipeline.jobs.push_front(job);
                 break;
             }
             match self.evaluate(&job) {
                 Ok(()) => {
                     self.pipeline.group.jobs.push(job);
-                    if evicts {
+                    if forgets {
                         break;
                     }
                 }
@@ -143,6 +156,10 @@ impl<S: Store> Engine<S> {
             Job::Begin { .. } => panic!("a transaction is opened before its turn to be evaluated"),
             Job::Import(import) => self.evaluate_import(import),
             Job::Remote(unit) => self.evaluate_remote(unit),
+            Job::Repair => {
+                self.evaluate_repair();
+                Ok(())
+            }
             Job::Statement { ticket, prepared, durability } => {
                 let stamp = self.stamp();
                 let view = View::new(&self.store, vec![&self.pipeline.group.draft]);
@@ -257,12 +274,21 @@ impl<S: Store> Engine<S> {
                     return;
                 }
                 self.queue_foreign(entries);
-                match group.transaction {
-                    Some(ticket) => self.reply(ticket, Err(lost_race())),
-                    None => group.jobs.into_iter().rev().for_each(|job| self.pipeline.jobs.push_front(job)),
-                }
+                self.give_back(group);
             }
             CommitOutcome::Failed(failure) => self.fail_group(group, &failure),
+            CommitOutcome::Gap => {
+                self.give_back(group);
+                self.log_gap();
+            }
+        }
+    }
+
+    /// What lost a race is evaluated again; a transaction, which cannot be, is told.
+    pub(crate) fn give_back(&mut self, group: Group) {
+        match group.transaction {
+            Some(ticket) => self.reply(ticket, Err(lost_race())),
+            None => group.jobs.into_iter().rev().for_each(|job| self.pipeline.jobs.push_front(job)),
         }
     }
 
@@ -273,16 +299,21 @@ impl<S: Store> Engine<S> {
 
     /// Makes a durable commit visible: to readers, observers, links and other tabs.
     fn publish(&mut self, seq: Seq, draft: Draft, vias: Vec<Via>, record_bytes: usize) {
-        let changes = draft.changes();
+        // Another tab's segments may hold the commit already; then nobody knows what it did.
+        let changes = (seq > self.store.applied()).then(|| draft.changes());
         let evicted = draft.evicted_collections();
         if let Err(error) = self.store.apply(draft.batch(seq, record_bytes as u64)) {
             return self.break_down(error.failure());
         }
-        self.observers.values_mut().for_each(|observer| observer.mark(&changes));
-        let (parts, _) = draft.into_parts();
+        self.observers.values_mut().for_each(|observer| match &changes {
+            Some(changes) => observer.mark(changes),
+            None => observer.mark_anyway(),
+        });
+        let (parts, metas) = draft.into_parts();
         evicted.iter().for_each(|collection| self.cursors.drop_collection(collection));
-        let floor_rose = self.log.push(LogEntry::new(seq, parts, Some(changes), vias, record_bytes));
+        let floor_rose = self.log.push(LogEntry::new(seq, parts, changes, vias, record_bytes));
         self.published(seq, floor_rose);
+        self.take_repair(seq, &metas);
         if !evicted.is_empty() {
             self.subscriptions_changed();
         }
@@ -296,6 +327,7 @@ impl<S: Store> Engine<S> {
                 Completion::Acknowledge { link, store, moves, docs, bytes, .. } => {
                     self.taken(link, store, &moves, docs, bytes);
                 }
+                Completion::Repaired => self.repair = Repair::None,
                 Completion::Reply { ticket, mut result, wrote } => {
                     if let (Ok(Reply::Rows { commit, .. } | Reply::Ended { commit }), true) = (&mut result, wrote) {
                         *commit = seq;
@@ -311,6 +343,7 @@ impl<S: Store> Engine<S> {
         for completion in group.completions {
             match completion {
                 Completion::Acknowledge { store, .. } => self.drop_store(store, failure.code),
+                Completion::Repaired => self.repair = Repair::Failed,
                 Completion::Reply { ticket, result: Err(own), .. } => self.reply(ticket, Err(own)),
                 Completion::Reply { ticket, result: Ok(_), .. } => self.reply(ticket, Err(failure.clone())),
             }
@@ -336,6 +369,7 @@ impl<S: Store> Engine<S> {
                     self.reply(ticket, Err(failure.clone()))
                 }
                 Job::Remote(unit) => self.drop_link(unit.link, failure.code),
+                Job::Repair => self.repair = Repair::Failed,
             }
         }
     }
@@ -362,6 +396,6 @@ pub(crate) fn joined(before: &Packed, delta: &[u8]) -> Result<Option<(bool, Effe
     Ok(Some((changed, Effect::Joined { delta, after, newest })))
 }
 
-fn lost_race() -> Failure {
+pub(crate) fn lost_race() -> Failure {
     Failure::new(ErrorCode::StoreTransactionConflict, "another tab wrote first; run the transaction again")
 }

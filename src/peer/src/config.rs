@@ -45,6 +45,8 @@ pub enum Role {
 pub struct Boot {
     /// The retained records of the log, ascending; those after the store's applied position are applied first.
     pub log: Vec<(Seq, Vec<u8>)>,
-    /// The position up to which the log was trimmed: every record after it is in `log`. 0: it never was.
+    /// The position up to which the log was trimmed: every record after it is in `log` or in `damaged`. 0: it never was.
     pub log_start: Seq,
+    /// Positions of records that cannot be read, ascending.
+    pub damaged: Vec<Seq>,
 }

@@ -70,6 +70,11 @@ impl Cursors {
         (name_of(store), encode(&cursors))
     }
 
+    /// Returns the names of the small records.
+    pub fn names(&self) -> Vec<String> {
+        self.stores.keys().map(|store| name_of(*store)).collect()
+    }
+
     /// Forgets, in memory, the cursors of subscriptions that cover a collection.
     pub fn drop_collection(&mut self, collection: &CollectionName) {
         self.stores.values_mut().for_each(|cursors| cursors.retain(|_, cursor| !cursor.covers(collection)));

@@ -13,12 +13,12 @@ use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
 use crate::io::{Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
-use crate::log_tail::{LogEntry, LogTail};
+use crate::log_tail::LogTail;
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
-use crate::record::Record;
+use crate::reboot::{Reboot, Repair};
 use crate::statement::Prepared;
 use crate::transaction::Transactions;
 
@@ -53,6 +53,12 @@ pub struct Engine<S> {
     pub(crate) loads: SmallMap<Ticket, Vec<BlockId>>,
     pub(crate) loading: SmallMap<BlockId, ()>,
     pub(crate) reloading: Option<Ticket>,
+    pub(crate) rebooting: Option<Reboot>,
+    pub(crate) repair: Repair,
+    /// Records that could not be read and are not in the store either.
+    pub(crate) damaged: Vec<Seq>,
+    /// A damaged block was given up: whoever waited for it goes on without it.
+    pub(crate) mended: bool,
     pub(crate) may_compact: bool,
     pub(crate) maintaining: Option<Ticket>,
     /// Maintenance is looked at again after a commit.
@@ -73,7 +79,7 @@ impl<S: Store> Engine<S> {
             random: Random::new(seed),
             outputs: VecDeque::new(),
             tickets: 0,
-            log: LogTail::new(boot.log_start),
+            log: LogTail::default(),
             cursors: Cursors::default(),
             pipeline: Pipeline::default(),
             transactions: Transactions::default(),
@@ -86,6 +92,10 @@ impl<S: Store> Engine<S> {
             loads: SmallMap::new(),
             loading: SmallMap::new(),
             reloading: None,
+            rebooting: None,
+            repair: Repair::None,
+            damaged: Vec::new(),
+            mended: false,
             may_compact: false,
             maintaining: None,
             maintenance_due: true,
@@ -93,17 +103,7 @@ impl<S: Store> Engine<S> {
             told_status: None,
             store,
         };
-        for (seq, bytes) in boot.log {
-            if seq > engine.store.applied() {
-                engine.pipeline.foreign.push_back((seq, bytes));
-            } else if let Ok(record) = Record::decode(&bytes) {
-                engine.clock.observe(record.hlc, now);
-                engine.log.push(LogEntry::new(seq, record.parts, None, Vec::new(), bytes.len()));
-            }
-        }
-        if engine.log.head() < engine.store.applied() && engine.pipeline.foreign.is_empty() {
-            engine.log = LogTail::new(engine.store.applied());
-        }
+        engine.take_log(boot);
         engine.advance();
         engine
     }
@@ -125,6 +125,7 @@ impl<S: Store> Engine<S> {
             Input::LinkUp { link, kind, target } => self.link_up(link, kind, target),
             Input::Loaded { ticket, blocks } => self.loaded(ticket, blocks),
             Input::LoadFailed { ticket, failure } => self.load_failed(ticket, failure),
+            Input::LogGap => self.log_gap(),
             Input::LogGrew { entries } => self.pipeline.foreign.extend(entries),
             Input::Lost { failure } => self.break_down(failure),
             Input::Login { ticket, provider, token } => self.login(ticket, provider, token),
@@ -144,7 +145,9 @@ impl<S: Store> Engine<S> {
             Input::Online => self.online(),
             Input::Page { ticket, request } => self.page(ticket, request),
             Input::PeerSeen { peer } => self.peer_seen(peer),
+            Input::Rebooted { ticket, image } => self.rebooted(ticket, image),
             Input::Reloaded { ticket, manifest } => self.reloaded(ticket, manifest),
+            Input::Seated { slot } => self.config.slot = slot,
             Input::SetProfile { device_name, metadata } => self.set_profile(device_name, metadata),
             Input::Signal { to, payload } => self.send_signal(to, payload),
             Input::Subscribe { ticket, subscription, text, args } => self.subscribe(ticket, subscription, &text, &args),
@@ -183,13 +186,20 @@ impl<S: Store> Engine<S> {
 
     /// Lets everything go on that can.
     fn advance(&mut self) {
-        while self.run_pipeline() {}
-        self.run_transactions();
-        self.run_reads();
-        self.run_pages();
-        self.run_observers();
-        self.run_links();
-        self.run_maintenance();
+        loop {
+            while self.run_pipeline() {}
+            self.run_transactions();
+            self.run_reads();
+            self.run_pages();
+            self.run_observers();
+            self.run_links();
+            self.ask_to_reboot();
+            self.run_maintenance();
+            if !std::mem::take(&mut self.mended) {
+                break;
+            }
+            self.unpark();
+        }
         self.tell_status();
     }
 
@@ -223,6 +233,7 @@ impl<S: Store> Engine<S> {
                 self.reload();
                 Ok(())
             }
+            ReadError::Damaged { block, .. } if self.give_up(block) => Ok(()),
             error @ (ReadError::Backend(_) | ReadError::Damaged { .. }) => Err(error.failure()),
         }
     }
@@ -243,6 +254,7 @@ impl<S: Store> Engine<S> {
             match self.store.admit(block, bytes) {
                 Ok(()) | Err(ReadError::NotResident(_)) => {}
                 Err(ReadError::Stale) => self.reload(),
+                Err(ReadError::Damaged { block, .. }) if self.give_up(block) => {}
                 Err(error @ (ReadError::Backend(_) | ReadError::Damaged { .. })) => self.break_down(error.failure()),
             }
         }
@@ -265,7 +277,10 @@ impl<S: Store> Engine<S> {
         self.reloading = None;
         match manifest {
             Ok(Some(manifest)) => match self.store.adopt(&manifest) {
-                Ok(()) => self.unpark(),
+                Ok(()) => {
+                    self.look_at_state();
+                    self.unpark();
+                }
                 Err(error) => self.break_down(error.failure()),
             },
             Ok(None) => self.break_down(Failure::new(
@@ -276,7 +291,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn unpark(&mut self) {
+    pub(crate) fn unpark(&mut self) {
         self.parked = false;
         self.pipeline.parked = false;
         self.network.unpark();
@@ -301,10 +316,12 @@ impl<S: Store> Engine<S> {
     }
 
     fn run_maintenance(&mut self) {
-        let idle = self.booted && self.maintaining.is_none() && self.broken.is_none() && self.reloading.is_none();
+        let waits = self.reloading.is_some() || self.rebooting.is_some();
+        // The manifest may not forget a damaged block before it is written down that its rows must be fetched again.
+        let idle = self.booted && self.maintaining.is_none() && self.broken.is_none() && self.repair == Repair::None;
         // The store trims its cache here: nobody may be waiting for blocks that were just loaded.
         let waiting = self.parked || self.pipeline.parked || self.network.links.values().any(|link| link.parked);
-        if !idle || waiting || !self.may_compact || !self.maintenance_due {
+        if !idle || waits || waiting || !self.may_compact || !self.maintenance_due {
             return;
         }
         self.maintenance_due = false;
@@ -329,8 +346,9 @@ impl<S: Store> Engine<S> {
         self.maintaining = None;
         // A failed flush is tried again after the next commit; the log still holds everything.
         self.maintenance_due = result.is_ok();
-        if let Err(error) = self.store.maintained(result) {
-            self.break_down(error.failure());
+        match self.store.maintained(result) {
+            Ok(()) => self.look_at_state(),
+            Err(error) => self.break_down(error.failure()),
         }
     }
 }

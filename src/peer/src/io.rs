@@ -3,7 +3,7 @@
 //! One rule: one [`Input`], then drain `Engine::poll` to `None`, then the next input. Outputs that need an answer carry a
 //! [`Ticket`]; the answer comes back as an input with the same ticket. Nothing blocks, nothing is awaited, no callback runs.
 
-use store::{BlockId, DeviceBatch, DeviceError, Durability, Written};
+use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
 use sync::DocState;
 use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
@@ -159,6 +159,8 @@ pub enum Input {
         /// Why.
         failure: Failure,
     },
+    /// What others appended after the head known here can no longer be read from the log: it was trimmed, or is damaged.
+    LogGap,
     /// Others appended to the shared log (another tab, another node): their records, in order, after the head known here.
     LogGrew {
         /// Ascending.
@@ -221,12 +223,24 @@ pub enum Input {
         /// Who.
         peer: PeerKey,
     },
+    /// Answers `Reboot`.
+    Rebooted {
+        /// Of the reboot.
+        ticket: Ticket,
+        /// All that the device holds now.
+        image: Result<BootImage, Failure>,
+    },
     /// Answers `Reload`.
     Reloaded {
         /// Of the reload.
         ticket: Ticket,
         /// The manifest that the device holds now; `None`: it holds none.
         manifest: Result<Option<Vec<u8>>, Failure>,
+    },
+    /// This tab came back and has another number among the co-writers of its store.
+    Seated {
+        /// As `Config::slot`.
+        slot: u8,
     },
     /// Sets this peer's name and metadata in presence.
     SetProfile {
@@ -278,6 +292,9 @@ pub enum CommitOutcome {
     Durable(Seq),
     /// Nothing was written.
     Failed(Failure),
+    /// Others appended since `expected`, and their records can no longer be read. Nothing was written; the engine boots
+    /// again and then evaluates again.
+    Gap,
 }
 
 /// What the engine asks of the skin. Names in alphabetical order.
@@ -306,6 +323,11 @@ pub enum Output {
         record: Vec<u8>,
         /// What it must survive.
         durability: Durability,
+    },
+    /// Something that was stored cannot be read. What is left stays usable; what is missing is asked for from every peer.
+    Damaged {
+        /// Names the block or the record.
+        what: String,
     },
     /// Make a link. Answer: `LinkUp` with the target, or `DialFailed`.
     Dial {
@@ -339,6 +361,11 @@ pub enum Output {
     Published {
         /// The new head.
         seq: Seq,
+    },
+    /// Read all that the device holds, as for a start: the log went on without this engine. Answer: `Rebooted`.
+    Reboot {
+        /// Of the answer.
+        ticket: Ticket,
     },
     /// Read the manifest again: another tab has rewritten the segments. Answer: `Reloaded`.
     Reload {

@@ -33,6 +33,7 @@ mod pipeline;
 mod presence;
 mod pump;
 mod random;
+mod reboot;
 mod record;
 mod request;
 mod statement;

@@ -107,13 +107,28 @@ impl LogTail {
         }
         let floor = self.floor;
         while self.bytes > BYTES_MAX && self.entries.len() > 1 {
-            let oldest = self.entries.pop_front().expect("there is more than one");
-            self.bytes -= oldest.bytes;
-            self.changes -= oldest.changes.map_or(0, |changes| changes.len());
-            self.forgotten = self.forgotten.saturating_sub(1);
-            self.floor = oldest.seq;
+            self.drop_oldest();
         }
         self.floor > floor
+    }
+
+    /// Gives up everything through a position, because a record there is missing; returns whether the floor rose.
+    pub fn break_off(&mut self, at: Seq) -> bool {
+        let floor = self.floor;
+        while self.entries.front().is_some_and(|oldest| oldest.seq <= at) {
+            self.drop_oldest();
+        }
+        self.head = self.head.max(at);
+        self.floor = self.floor.max(at);
+        self.floor > floor
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(oldest) = self.entries.pop_front() else { return };
+        self.bytes -= oldest.bytes;
+        self.changes -= oldest.changes.map_or(0, |changes| changes.len());
+        self.forgotten = self.forgotten.saturating_sub(1);
+        self.floor = oldest.seq;
     }
 
     /// Says whether a document was evicted after a position: then a delta of before has lost its base.

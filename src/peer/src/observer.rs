@@ -61,6 +61,11 @@ impl Observer {
         });
     }
 
+    /// Takes note that anything may have changed.
+    pub fn mark_anyway(&mut self) {
+        self.marked = true;
+    }
+
     /// The application took its answer.
     pub fn ready(&mut self) {
         self.ready = true;

@@ -36,6 +36,8 @@ pub enum Job {
     Import(Import),
     /// Merges what a link brought.
     Remote(RemoteUnit),
+    /// Forgets how far other stores were read, so that all of them are read again.
+    Repair,
     /// A statement that can write.
     Statement {
         /// Of the reply.
@@ -84,6 +86,8 @@ pub enum Completion {
         /// Bytes of frames.
         bytes: u64,
     },
+    /// Everything will be read again.
+    Repaired,
     /// Answer a statement or the end of a transaction.
     Reply {
         /// Of the reply.
@@ -165,12 +169,22 @@ pub struct Pipeline {
     pub jobs: VecDeque<Job>,
     /// Records that others appended, to be applied before anything else.
     pub foreign: VecDeque<(Seq, Vec<u8>)>,
+    /// Position of the last record among them that is missing, because it cannot be read.
+    pub gap: Option<Seq>,
     /// The group that is being evaluated or committed.
     pub group: Group,
     /// The commit that is on its way.
     pub committing: Option<Committing>,
     /// Waiting for blocks.
     pub parked: bool,
+}
+
+impl Pipeline {
+    /// Puts the jobs of the group back: they are evaluated again, over another state.
+    pub fn regroup(&mut self) {
+        let group = std::mem::take(&mut self.group);
+        group.jobs.into_iter().rev().for_each(|job| self.jobs.push_front(job));
+    }
 }
 
 /// Returns the stronger of two.

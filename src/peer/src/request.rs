@@ -8,6 +8,7 @@ use sync::wire::SUBSCRIPTIONS_MAX;
 use value::limits::STATEMENT_BYTES_MAX;
 use value::{ErrorCode, Failure, Object, Value, cbor};
 
+use crate::commit::lost_race;
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
 use crate::observer::Observer;
@@ -44,7 +45,10 @@ impl<S: Store> Engine<S> {
 
     fn execute_inside(&mut self, ticket: Ticket, id: TransactionId, prepared: Rc<Prepared>, durability: Durability) {
         match self.transactions.open.get_mut(&id) {
-            None => self.reply(ticket, Err(no_transaction())),
+            None => {
+                let lost = self.transactions.lost.contains_key(&id);
+                self.reply(ticket, Err(if lost { lost_race() } else { no_transaction() }));
+            }
             Some(transaction) if transaction.read_only && prepared.is_write() => {
                 let message = "this transaction is read-only; open it with isReadOnly: false to write";
                 self.reply(ticket, Err(Failure::new(ErrorCode::StoreTransactionReadOnly, message)));
@@ -87,7 +91,13 @@ impl<S: Store> Engine<S> {
 
     pub(crate) fn end(&mut self, ticket: Ticket, id: TransactionId, commit: bool) {
         let Some(transaction) = self.transactions.open.get_mut(&id) else {
-            return self.reply(ticket, Err(no_transaction()));
+            let lost = self.transactions.lost.remove(&id).is_some();
+            let result = match (lost, commit) {
+                (true, true) => Err(lost_race()),
+                (true, false) => Ok(Reply::Ended { commit: None }),
+                (false, _) => Err(no_transaction()),
+            };
+            return self.reply(ticket, result);
         };
         if commit && (!transaction.draft.is_empty() || !transaction.waiting.is_empty()) {
             transaction.ending = Some(ticket);

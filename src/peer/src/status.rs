@@ -60,7 +60,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn load_acknowledged(&mut self) {
         let stored = self.store.get(&Key::meta(ACKNOWLEDGED)).ok().flatten();
         let seq = stored.and_then(|bytes| Reader::new(&bytes).var().ok());
-        self.network.acknowledged = Seq(seq.unwrap_or(0));
+        self.network.acknowledged = self.network.acknowledged.max(Seq(seq.unwrap_or(0)));
         if self.config.role.big_peer_url().is_some() {
             let open = self.log.after(self.network.acknowledged).filter(|entry| LogEntry::is_local(entry));
             self.network.pending = open.map(|entry| entry.seq).collect();

@@ -38,6 +38,8 @@ pub struct Transactions {
     pub open: SmallMap<TransactionId, Transaction>,
     /// Counts them.
     pub opened: u64,
+    /// Those whose snapshot is gone, until their application hears of it.
+    pub lost: SmallMap<TransactionId, ()>,
 }
 
 impl Transactions {

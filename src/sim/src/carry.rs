@@ -5,7 +5,7 @@
 
 use peer::io::{DialTarget, Input, LinkId, LinkKind, Output, SignalPath};
 use store::Durability;
-use value::{ErrorCode, Failure};
+use value::{ErrorCode, Failure, Seq};
 
 use crate::check::{self, Checker};
 use crate::cluster::{Cluster, Event};
@@ -26,9 +26,13 @@ impl Cluster {
         let peer = &mut self.nodes[node];
         let local = peer.local(now);
         let Some(machine) = &mut peer.machine else { return };
+        if peer.asleep {
+            return peer.backlog.push(input);
+        }
         self.trace.input(now, node, &input);
         peer.contract.input(&input);
         peer.inputs = if peer.inputs.0 == now { (now, peer.inputs.1 + 1) } else { (now, 1) };
+        let reads = peer.log.told(&input);
         let mut outputs = Vec::new();
         machine.handle(local, input);
         while let Some(output) = machine.poll() {
@@ -46,6 +50,9 @@ impl Cluster {
         peer.wake = wake;
         if looping {
             self.fail(Checker::Contract, format!("peer {node} does not come to rest within one millisecond"));
+        }
+        if reads {
+            self.read_tail(node);
         }
         for mut output in outputs {
             if self.plant.is_some() && self.spoils(&mut output) {
@@ -69,6 +76,7 @@ impl Cluster {
             Output::Commit { ticket, expected, record, durability } => {
                 self.stats.commits += 1;
                 self.busy(|| format!("a commit of peer {node}"));
+                self.nodes[node].log.committing = true;
                 self.submit(node, Operation::Append { ticket, expected, record, durability });
             }
             Output::Dial { target } => self.dial(node, target),
@@ -81,14 +89,19 @@ impl Cluster {
                 self.submit(node, Operation::Write { ticket, batch });
             }
             Output::Notify { observer, rows } => self.notified(node, observer, rows),
-            Output::Presence(_) | Output::Published { .. } => {}
+            Output::Damaged { .. } | Output::Presence(_) | Output::Published { .. } => {}
+            Output::Reboot { ticket } => {
+                self.stats.reboots += 1;
+                self.submit(node, Operation::Boot { ticket });
+            }
             Output::Reload { ticket } => self.submit(node, Operation::Reload { ticket }),
             Output::Reply { ticket, result } => self.replied(node, ticket, result),
             Output::Send { link, bytes } => self.send(node, link, bytes),
             Output::Signal { payload, .. } => {
                 let offer = payload.try_into().map_or(0, u64::from_be_bytes);
                 if let Some((from, life, _)) = self.offers.remove(&offer) {
-                    let target = DialTarget::Peer { peer: machine::peer_key(node), path: SignalPath::Relay };
+                    let target =
+                        DialTarget::Peer { peer: machine::peer_key(self.store_of(node)), path: SignalPath::Relay };
                     self.after(1, Event::Dialled { node: from, life, target });
                 }
             }
@@ -96,13 +109,15 @@ impl Cluster {
         }
     }
 
-    fn submit(&mut self, node: usize, mut operation: Operation) {
+    /// Asks the disk of a node's store for something.
+    pub fn submit(&mut self, node: usize, mut operation: Operation) {
         // The Big Peer's log is on the disk before anything is acknowledged, whatever was asked for.
         if let (true, Operation::Append { durability, .. }) = (self.profile.is_big_peer(node), &mut operation) {
             *durability = Durability::Strict;
         }
         let latency = self.disks.between(0, self.profile.disk_ms_max);
-        let at = self.nodes[node].disk.submit(operation, self.now, latency);
+        let store = self.store_of(node);
+        let at = self.nodes[store].disk.submit(node, operation, self.now, latency);
         self.queue.push(at, Event::Disk { node, life: self.nodes[node].life });
     }
 
@@ -146,11 +161,16 @@ impl Cluster {
     pub fn dialled(&mut self, node: usize, target: DialTarget) {
         let (other, kind) = match &target {
             DialTarget::BigPeer { .. } => (self.profile.big_peer.then_some(0), LinkKind::WebSocket),
-            DialTarget::Peer { peer, .. } => (machine::node_of(peer), LinkKind::WebRtc),
+            DialTarget::Peer { peer, .. } => {
+                (machine::store_of(peer).and_then(|store| self.net_holder(store)), LinkKind::WebRtc)
+            }
         };
         let cutoff = self.plant == Some(Plant::Cutoff) && self.healed;
         let other = other.filter(|other| {
-            !cutoff && *other != node && self.nodes[*other].is_up() && self.network.reachable(node, *other)
+            !cutoff
+                && self.store_of(*other) != self.store_of(node)
+                && self.nodes[*other].is_up()
+                && self.network.reachable(node, *other)
         });
         let Some(other) = other else {
             let input = Input::DialFailed { target, code: ErrorCode::SyncUnreachable };
@@ -168,8 +188,9 @@ impl Cluster {
         for from in 0..self.nodes.len() {
             for to in 0..self.nodes.len() {
                 let small = !self.profile.is_big_peer(from) && !self.profile.is_big_peer(to);
-                if from != to && small && self.nodes[from].is_up() && self.network.reachable(from, to) {
-                    self.deliver(to, Input::PeerSeen { peer: machine::peer_key(from) });
+                let holds = self.net_holder(self.store_of(from)) == Some(from);
+                if from != to && small && holds && self.nodes[from].is_up() && self.network.reachable(from, to) {
+                    self.deliver(to, Input::PeerSeen { peer: machine::peer_key(self.store_of(from)) });
                 }
             }
         }
@@ -182,7 +203,8 @@ impl Cluster {
         if self.nodes[node].is_up() {
             return;
         }
-        let mut image = match self.nodes[node].disk.boot() {
+        let store = self.store_of(node);
+        let mut image = match self.nodes[store].disk.boot() {
             Ok(image) => image,
             Err(error) => return self.fail(Checker::Start, format!("peer {node}: {error}")),
         };
@@ -195,6 +217,7 @@ impl Cluster {
             manifest[middle] ^= 1;
         }
         self.nodes[node].life += 1;
+        self.nodes[node].log.head = image.log.last().map_or(Seq(0), |(seq, _)| *seq);
         let seed = Rng::named(self.seed, &format!("engine {node} {}", self.nodes[node].life)).number();
         let local = self.nodes[node].local(self.now);
         match machine::start(&self.profile, node, image, seed, local) {

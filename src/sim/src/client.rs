@@ -20,12 +20,22 @@ impl Cluster {
     /// Lets the application of a peer that has just started make its subscriptions and observers, and turn sync on.
     pub fn set_up(&mut self, node: usize) {
         // Without steps the run is scripted by a test, which chooses itself.
+        let store = self.store_of(node);
         if self.nodes[node].life == 1 && self.steps_left > 0 {
-            self.choose_interests(node);
+            match store == node {
+                true if self.nodes[node].interests.is_empty() => self.choose_interests(node),
+                true => {}
+                // The tabs of a store want the same of the network, whichever was opened first.
+                false => {
+                    if self.nodes[store].interests.is_empty() {
+                        self.choose_interests(store);
+                    }
+                    self.nodes[node].interests = self.nodes[store].interests.clone();
+                }
+            }
             self.choose_watches(node);
         }
-        self.deliver(node, Input::MayCompact(true));
-        self.deliver(node, Input::MayLink(true));
+        self.elect(self.store_of(node));
         let early = self.workload.rng().chance(500);
         if early {
             self.deliver(node, Input::SyncOn(true));
@@ -66,7 +76,7 @@ impl Cluster {
         let changes = if self.profile.everything { 0 } else { 4 };
         let weights = [60, allowed(Class::Transactions, 15), 10, changes, 3];
         let action = self.workload.rng().weighted(&weights);
-        if !self.nodes[node].is_up() {
+        if !self.nodes[node].is_up() || self.nodes[node].asleep {
             return;
         }
         self.stats.statements += 1;
@@ -214,13 +224,19 @@ impl Cluster {
         }
         let found = self.nodes[node].interests.iter().find(|(_, interest)| interest.collection == collection);
         if let Some(subscription) = found.map(|(subscription, _)| *subscription) {
-            self.nodes[node].interests.remove(&subscription);
-            self.deliver(node, Input::Unsubscribe { subscription });
+            for tab in self.tabs_of(node) {
+                self.nodes[tab].interests.remove(&subscription);
+                self.deliver(tab, Input::Unsubscribe { subscription });
+            }
         } else {
             let interest = self.some_interest(collection);
             let subscription = SubscriptionId(self.next_id());
-            self.nodes[node].interests.insert(subscription, interest.clone());
-            self.subscribe(node, subscription, &interest);
+            for tab in self.tabs_of(node) {
+                self.nodes[tab].interests.insert(subscription, interest.clone());
+                if self.nodes[tab].is_up() {
+                    self.subscribe(tab, subscription, &interest);
+                }
+            }
         }
     }
 

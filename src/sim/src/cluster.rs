@@ -20,6 +20,7 @@ use crate::options::{Class, Options, Profile};
 use crate::plant::Plant;
 use crate::rng::Rng;
 use crate::stats::Stats;
+use crate::tabs::News;
 use crate::trace::Trace;
 use crate::workload::Workload;
 
@@ -34,20 +35,28 @@ pub enum Event {
     Disk { node: usize, life: u64 },
     /// Something arrives at the end of a wire.
     Due(Due),
+    /// Duties of a store that nobody has are given to a tab.
+    Elect { store: usize },
     /// Partitions end.
     EndPartition,
     /// A disk behaves again.
     EndMood { node: usize },
     /// Trouble.
     Fault,
+    /// A tab hears of a record that another has appended.
+    News { node: usize, life: u64, news: News },
     /// A relayed offer was not answered.
     OfferExpired { offer: u64 },
     /// Peers announce themselves to those near them.
     Announce,
     /// An application whose database cannot go on opens it again.
     Reopen { node: usize, life: u64 },
+    /// A tab wakes.
+    Rouse { node: usize, life: u64 },
     /// A peer starts.
     Start { node: usize },
+    /// The duties of a tab that hangs are taken from it.
+    Steal { node: usize, life: u64 },
     /// A client makes a statement.
     Step,
     /// An engine is told something.
@@ -114,12 +123,18 @@ impl Cluster {
         let mut faults = Rng::named(seed, "faults");
         let skew = profile.skew_ms_max;
         let node = |_| Node { skew_ms: faults.between(0, 2 * skew) as i64 - skew as i64, ..Node::default() };
+        let mut nodes: Vec<Node> = (0..profile.nodes - profile.tabs).map(node).collect();
+        // The tabs of a store have one clock.
+        for tab in nodes.len()..profile.nodes {
+            let skew_ms = nodes[profile.store_of(tab)].skew_ms;
+            nodes.push(Node { skew_ms, ..Node::default() });
+        }
         Cluster {
             seed,
             plant: options.plant,
             now: Millis(0),
             queue: Default::default(),
-            nodes: (0..profile.nodes).map(node).collect(),
+            nodes,
             network: Network::new(Rng::named(seed ^ chance, "network"), profile.weather),
             model: Model::default(),
             workload: Workload::new(seed, &profile),
@@ -201,9 +216,10 @@ impl Cluster {
             }
             Event::Disk { node, life } => {
                 if self.lives(node, life) {
-                    let local = self.nodes[node].local(self.now);
-                    let input = self.nodes[node].disk.complete(local);
-                    let broken = matches!(input, Input::LoadFailed { .. });
+                    let (local, store) = (self.nodes[node].local(self.now), self.store_of(node));
+                    let (operation, input) = self.nodes[store].disk.complete(node, local);
+                    self.tell_of(node, operation, &input);
+                    let broken = matches!(input, Input::LoadFailed { .. } | Input::Rebooted { image: Err(_), .. });
                     self.nodes[node].broken |= broken;
                     self.deliver(node, input);
                     if broken {
@@ -217,9 +233,15 @@ impl Cluster {
                 Some(Arrival::Frame(bytes)) => self.deliver(due.to, Input::Frame { link: LinkId(due.wire), bytes }),
                 None => {}
             },
+            Event::Elect { store } => self.elect(store),
             Event::EndMood { node } => self.nodes[node].disk.mood = Mood::Healthy,
             Event::EndPartition => self.end_partition(),
             Event::Fault => self.fault(),
+            Event::News { node, life, news } => {
+                if self.lives(node, life) {
+                    self.hear(node, news);
+                }
+            }
             Event::OfferExpired { offer } => {
                 if let Some((node, life, peer)) = self.offers.remove(&offer) {
                     let target = DialTarget::Peer { peer, path: SignalPath::Relay };
@@ -232,7 +254,17 @@ impl Cluster {
                     self.crash(node, Crash::Kill);
                 }
             }
+            Event::Rouse { node, life } => {
+                if self.lives(node, life) {
+                    self.rouse(node);
+                }
+            }
             Event::Start { node } => self.start(node),
+            Event::Steal { node, life } => {
+                if self.lives(node, life) {
+                    self.steal(node);
+                }
+            }
             Event::Step => self.step(),
             Event::Tell { node, life, input } => {
                 if self.lives(node, life) {

@@ -21,6 +21,7 @@ pub struct Contract {
     loads: BTreeSet<Ticket>,
     maintenance: Option<Ticket>,
     reload: Option<Ticket>,
+    reboot: Option<Ticket>,
     links: BTreeSet<LinkId>,
     closed: BTreeSet<LinkId>,
     /// Observers, and whether they may be told.
@@ -50,6 +51,7 @@ impl Contract {
                 self.loads.remove(ticket);
             }
             Input::Maintained { .. } => self.maintenance = None,
+            Input::Rebooted { .. } => self.reboot = None,
             Input::Reloaded { .. } => self.reload = None,
             Input::LinkUp { link, .. } => {
                 self.links.insert(*link);
@@ -65,6 +67,7 @@ impl Contract {
             }
             Input::DialFailed { .. }
             | Input::Frame { .. }
+            | Input::LogGap
             | Input::LogGrew { .. }
             | Input::Logout
             | Input::Lost { .. }
@@ -72,6 +75,7 @@ impl Contract {
             | Input::MayLink(_)
             | Input::Online
             | Input::PeerSeen { .. }
+            | Input::Seated { .. }
             | Input::SetProfile { .. }
             | Input::Signal { .. }
             | Input::SyncOn(_)
@@ -91,6 +95,11 @@ impl Contract {
             Output::Load { ticket, .. } if !self.loads.insert(*ticket) => Err(format!("Load {} twice", ticket.0)),
             Output::Maintain { ticket, .. } => match self.maintenance.replace(*ticket) {
                 Some(before) => Err(format!("Maintain {} while Maintain {} is outstanding", ticket.0, before.0)),
+                None => Ok(()),
+            },
+            Output::Damaged { what } => Err(format!("{what} is called damaged, and nothing is")),
+            Output::Reboot { ticket } => match self.reboot.replace(*ticket) {
+                Some(before) => Err(format!("Reboot {} while Reboot {} is outstanding", ticket.0, before.0)),
                 None => Ok(()),
             },
             Output::Reload { ticket } => match self.reload.replace(*ticket) {

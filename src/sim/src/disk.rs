@@ -64,6 +64,11 @@ pub enum Operation {
         /// What it must survive.
         durability: Durability,
     },
+    /// `Output::Reboot`.
+    Boot {
+        /// Of the answer.
+        ticket: Ticket,
+    },
     /// `Output::Load`.
     Read {
         /// Of the answer.
@@ -75,6 +80,11 @@ pub enum Operation {
     Reload {
         /// Of the answer.
         ticket: Ticket,
+    },
+    /// A look at what other tabs appended.
+    Tail {
+        /// The last position known.
+        after: Seq,
     },
     /// `Output::Maintain`.
     Write {
@@ -100,7 +110,8 @@ struct Done {
 pub struct Disk {
     device: MemoryDevice,
     written: Vec<Done>,
-    under_way: VecDeque<Operation>,
+    /// By tab, in the order in which they were asked for.
+    under_way: VecDeque<(usize, Operation)>,
     busy_until: Millis,
     /// How it behaves.
     pub mood: Mood,
@@ -113,23 +124,35 @@ impl Disk {
     }
 
     /// Takes an operation and returns when `complete` is to be called for it.
-    pub fn submit(&mut self, operation: Operation, now: Millis, latency_ms: u64) -> Millis {
-        self.under_way.push_back(operation);
+    pub fn submit(&mut self, tab: usize, operation: Operation, now: Millis, latency_ms: u64) -> Millis {
+        self.under_way.push_back((tab, operation));
         self.busy_until = self.busy_until.max(now).plus(latency_ms);
         self.busy_until
     }
 
-    /// Runs the oldest operation under way and returns its answer. `local` is the time by the peer's own clock.
-    pub fn complete(&mut self, local: Millis) -> Input {
-        let operation = self.under_way.pop_front().expect("one completion is scheduled per operation");
+    /// Runs the oldest operation of a tab and returns its answer, with the record when one was appended. `local` is the time
+    /// by the peer's own clock.
+    pub fn complete(&mut self, tab: usize, local: Millis) -> (Operation, Input) {
+        let oldest = self.under_way.iter().position(|(of, _)| *of == tab);
+        let taken = oldest.and_then(|index| self.under_way.remove(index));
+        let (_, operation) = taken.expect("one completion is scheduled per operation");
+        (operation.clone(), self.run(operation, local))
+    }
+
+    fn run(&mut self, operation: Operation, local: Millis) -> Input {
         match operation {
             Operation::Append { ticket, .. } => {
                 let outcome = match self.append(operation, local) {
                     Ok(Appended::Conflict(records)) => CommitOutcome::Conflict(records),
                     Ok(Appended::Done(seq)) => CommitOutcome::Durable(seq),
+                    Err(DeviceError::Trimmed(_)) => CommitOutcome::Gap,
                     Err(error) => CommitOutcome::Failed(error.failure()),
                 };
                 Input::Committed { ticket, outcome }
+            }
+            Operation::Boot { ticket } => {
+                let image = self.readable().and_then(|()| self.device.boot_now());
+                Input::Rebooted { ticket, image: image.map_err(|error| error.failure()) }
             }
             Operation::Read { ticket, blocks } => match self.read(&blocks) {
                 Ok(found) => Input::Loaded { ticket, blocks: blocks.into_iter().zip(found).collect() },
@@ -139,14 +162,31 @@ impl Disk {
                 let manifest = self.device.manifest_now().map_err(|error| error.failure());
                 Input::Reloaded { ticket, manifest }
             }
+            // A device that refuses to be read says so when a commit meets it.
+            Operation::Tail { after } => match self.readable().and_then(|()| self.device.tail_now(after)) {
+                Ok(entries) => Input::LogGrew { entries },
+                Err(DeviceError::Trimmed(_)) => Input::LogGap,
+                Err(_) => Input::LogGrew { entries: Vec::new() },
+            },
             Operation::Write { ticket, .. } => Input::Maintained { ticket, result: self.write(operation, local) },
         }
+    }
+
+    /// Ends a tab while another of the store lives on: some of what it asked for is done, and nothing is forgotten.
+    pub fn leave(&mut self, tab: usize, local: Millis, rng: &mut Rng) {
+        let asked = self.under_way.iter().filter(|(of, _)| *of == tab).count();
+        for _ in 0..rng.between(0, asked as u64) {
+            self.complete(tab, local);
+        }
+        self.under_way.retain(|(of, _)| *of != tab);
     }
 
     /// Ends the process or the machine; returns the sequences of the commits that are gone.
     pub fn crash(&mut self, crash: Crash, local: Millis, rng: &mut Rng) -> Vec<Seq> {
         for _ in 0..rng.between(0, self.under_way.len() as u64) {
-            self.complete(local);
+            if let Some((_, operation)) = self.under_way.pop_front() {
+                self.run(operation, local);
+            }
         }
         self.under_way.clear();
         self.busy_until = Millis(0);
@@ -175,7 +215,9 @@ impl Disk {
                 Operation::Append { expected, record, durability, .. } => {
                     self.device.append_now(expected, done.at, record, durability).map(drop)
                 }
-                Operation::Read { .. } | Operation::Reload { .. } => Ok(()),
+                Operation::Boot { .. } | Operation::Read { .. } | Operation::Reload { .. } | Operation::Tail { .. } => {
+                    Ok(())
+                }
                 Operation::Write { batch, .. } => self.device.write_now(batch).map(drop),
             };
             ran.expect("a write that ran once runs again on the same device");
@@ -196,9 +238,14 @@ impl Disk {
     }
 
     fn read(&self, blocks: &[BlockId]) -> Result<Vec<Option<Vec<u8>>>, DeviceError> {
+        self.readable()?;
+        self.device.read_now(blocks)
+    }
+
+    fn readable(&self) -> Result<(), DeviceError> {
         match self.mood {
             Mood::Sick => Err(DeviceError::Other("planned by the simulator".to_owned())),
-            Mood::Full | Mood::Healthy | Mood::Lying => self.device.read_now(blocks),
+            Mood::Full | Mood::Healthy | Mood::Lying => Ok(()),
         }
     }
 

@@ -29,6 +29,7 @@ impl Cluster {
             allowed(Class::Cuts, 20),
             allowed(Class::Partitions, 15),
             allowed(Class::Disks, 10),
+            if self.profile.tabs > 0 { 40 } else { 0 },
         ];
         let count = self.nodes.len();
         let node = self.faults.index(count);
@@ -38,7 +39,8 @@ impl Cluster {
             2 => self.crash(node, Crash::Power),
             3 => self.cut(),
             4 => self.begin_partition(),
-            _ => self.spoil(node),
+            5 => self.spoil(self.store_of(node)),
+            _ => self.put_to_sleep(node),
         }
     }
 
@@ -48,9 +50,25 @@ impl Cluster {
             return;
         }
         self.stats.crashes += 1;
-        let local = self.nodes[node].local(self.now);
-        let lost = self.nodes[node].disk.crash(crash, local, &mut self.disks);
-        self.went_down(node, crash, &lost);
+        let (local, store) = (self.nodes[node].local(self.now), self.store_of(node));
+        let others: Vec<usize> =
+            self.tabs_of(node).into_iter().filter(|tab| *tab != node && self.nodes[*tab].is_up()).collect();
+        if crash == Crash::Kill && !others.is_empty() {
+            // The browser goes on, and with it the database.
+            self.nodes[store].disk.leave(node, local, &mut self.disks);
+            self.went_down(node, crash, &[]);
+        } else {
+            let lost = self.nodes[store].disk.crash(crash, local, &mut self.disks);
+            self.went_down(node, crash, &lost);
+            for other in others {
+                self.went_down(other, crash, &lost);
+                let down_ms = self.faults.between(0, 5_000);
+                self.after(down_ms, Event::Start { node: other });
+            }
+            for tab in self.tabs_of(node) {
+                self.model.crash(tab, crash, &lost);
+            }
+        }
         let down_ms = match self.faults.weighted(&[3, 5, 1]) {
             0 => self.faults.between(0, 50),
             1 => self.faults.between(50, 5_000),
@@ -66,6 +84,7 @@ impl Cluster {
         self.stats.lost_commits += lost.len() as u64;
         self.model.crash(node, crash, lost);
         self.nodes[node].forget();
+        self.resign(node);
         let notices = self.network.vanish(node, self.now);
         self.all_due(notices);
     }
@@ -77,7 +96,11 @@ impl Cluster {
         }
         let drift = self.faults.between(0, DRIFT_MS_MAX) as i64;
         let back = crash == Crash::Kill && self.faults.chance(500);
-        self.nodes[node].skew_ms += if back { -drift } else { drift };
+        // The tabs of a store have one clock, which does not jump while one of them is up.
+        let tabs = self.tabs_of(node);
+        if tabs.iter().all(|tab| !self.nodes[*tab].is_up()) {
+            tabs.into_iter().for_each(|tab| self.nodes[tab].skew_ms += if back { -drift } else { drift });
+        }
     }
 
     fn cut(&mut self) {
@@ -138,6 +161,7 @@ impl Cluster {
                 self.deliver(node, Input::Online);
             }
         }
+        self.rouse_all();
         self.busy_at = self.now;
     }
 

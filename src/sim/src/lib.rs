@@ -32,6 +32,7 @@ mod rng;
 mod run;
 mod shrink;
 mod stats;
+mod tabs;
 mod trace;
 mod workload;
 

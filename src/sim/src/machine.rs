@@ -36,13 +36,13 @@ impl Machine for Engine<Lsm> {
     }
 }
 
-/// Returns the key by which a node is known to the others.
-pub fn peer_key(node: usize) -> PeerKey {
-    PeerKey(format!("peer-{node}"))
+/// Returns the key by which a store is known to the others.
+pub fn peer_key(store: usize) -> PeerKey {
+    PeerKey(format!("peer-{store}"))
 }
 
-/// Returns the node of a key.
-pub fn node_of(key: &PeerKey) -> Option<usize> {
+/// Returns the store of a key.
+pub fn store_of(key: &PeerKey) -> Option<usize> {
     key.0.strip_prefix("peer-")?.parse().ok()
 }
 
@@ -64,18 +64,19 @@ pub fn start(
         true => Role::BigPeer { token: TOKEN.to_owned() },
         false => Role::SmallPeer { big_peer_url: profile.big_peer.then(|| "ws://big-peer".to_owned()) },
     };
+    let store_number = profile.store_of(node);
     let config = Config {
         database: "simulated".to_owned(),
-        replica: ReplicaId(1000 + node as u64),
-        store: StoreId(2000 + node as u64),
-        slot: 0,
-        peer_key: peer_key(node),
+        replica: ReplicaId(1000 + store_number as u64),
+        store: StoreId(2000 + store_number as u64),
+        slot: u8::from(store_number != node),
+        peer_key: peer_key(store_number),
         device_name: format!("device {node}"),
         metadata: Object::new(),
         version: "0".to_owned(),
         role,
     };
-    Ok(Box::new(Engine::new(config, store, Boot { log: image.log, log_start }, seed, now)))
+    Ok(Box::new(Engine::new(config, store, Boot { log: image.log, log_start, damaged: image.damaged }, seed, now)))
 }
 
 /// Sizes so small that a short run flushes, merges and trims its log.

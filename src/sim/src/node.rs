@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use peer::io::{ObserverId, Status, SubscriptionId, Ticket, TransactionId};
+use peer::io::{Input, ObserverId, Status, SubscriptionId, Ticket, TransactionId};
 use store::Durability;
 use value::{Millis, Value};
 
 use crate::contract::Contract;
 use crate::disk::Disk;
 use crate::machine::Machine;
+use crate::tabs::{Holders, LogState};
 use crate::workload::Statement;
 
 /// The beginning of virtual time, by a clock that is right: 2027-01-15.
@@ -94,8 +95,16 @@ pub struct Node {
     pub machine: Option<Box<dyn Machine>>,
     /// Counts the starts.
     pub life: u64,
-    /// Its disk.
+    /// Its disk; of a second tab: unused.
     pub disk: Disk,
+    /// Which tabs of its store do what for all; of a second tab: unused.
+    pub holders: Holders,
+    /// What it knows of the log's end.
+    pub log: LogState,
+    /// It is told nothing until it wakes.
+    pub asleep: bool,
+    /// What it will be told then.
+    pub backlog: Vec<Input>,
     /// By how much its clock is wrong, milliseconds.
     pub skew_ms: i64,
     /// What the engine owes.
@@ -144,6 +153,9 @@ impl Node {
         self.contract = Contract::default();
         self.broken = false;
         self.wake = None;
+        self.log = LogState::default();
+        self.asleep = false;
+        self.backlog.clear();
         self.pending.clear();
         self.transaction = None;
         self.status = None;

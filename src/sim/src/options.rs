@@ -32,6 +32,8 @@ pub enum Class {
     Power,
     /// Clocks that are wrong.
     Skew,
+    /// Stores that two tabs have open.
+    Tabs,
     /// Interactive transactions.
     Transactions,
     /// Statements without a model.
@@ -40,7 +42,7 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 13] = [
+    pub const ALL: [(&str, Class); 14] = [
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
         ("deletes", Class::Deletes),
@@ -52,6 +54,7 @@ impl Class {
         ("partial", Class::Partial),
         ("power", Class::Power),
         ("skew", Class::Skew),
+        ("tabs", Class::Tabs),
         ("transactions", Class::Transactions),
         ("wild", Class::Wild),
     ];
@@ -83,8 +86,10 @@ impl Default for Options {
 pub struct Profile {
     /// Whether node 0 is a Big Peer.
     pub big_peer: bool,
-    /// All peers, the Big Peer included.
+    /// All engines, the Big Peer and second tabs included.
     pub nodes: usize,
+    /// Second tabs: the last so many engines, of the first so many Small Peers.
+    pub tabs: usize,
     /// Whether Small Peers hear of each other without a server.
     pub near: bool,
     /// How the wires behave.
@@ -124,13 +129,21 @@ impl Profile {
                 without.insert(class);
             }
         }
+        // A stream of its own: what was drawn for a seed before there were tabs stays.
+        let mut tab_rng = Rng::named(seed, "tabs");
+        let tabs = if without.contains(&Class::Tabs) { 0 } else { tab_rng.weighted(&[40, 45, 15]).min(options.peers) };
+        if tabs > 0 {
+            // The model does not follow an eviction to the other tab.
+            without.insert(Class::Evictions);
+        }
         let big_peer = rng.chance(800);
         let near = rng.chance(500);
         let everything = rng.chance(500) || without.contains(&Class::Partial);
         let skew_ms_max = *rng.pick(&[0, 0, 2_000, 120_000, 3_600_000]);
-        Profile {
+        let mut profile = Profile {
             big_peer,
-            nodes: options.peers + usize::from(big_peer),
+            nodes: options.peers + usize::from(big_peer) + tabs,
+            tabs,
             near: !big_peer || (near && !without.contains(&Class::Mesh)),
             weather: Weather { delay_ms_min: *rng.pick(&[1, 5, 20, 80]), jitter_ms_max: *rng.pick(&[0, 5, 20, 200]) },
             disk_ms_max: *rng.pick(&[1, 4, 20, 150]),
@@ -144,12 +157,26 @@ impl Profile {
             everything: everything || !big_peer,
             told_online: rng.chance(500),
             without,
+        };
+        if tabs > 0 {
+            // A tab that sleeps is to find that the log went on without it.
+            profile.memtable_bytes = *tab_rng.pick(&[600, 2_000, 8_000]);
+            profile.log_keep_bytes = *tab_rng.pick(&[200, 500, 4_000]);
         }
+        profile
     }
 
     /// Says whether a class takes part.
     pub fn has(&self, class: Class) -> bool {
         !self.without.contains(&class)
+    }
+
+    /// Returns the node whose store an engine has open: its own, or for a second tab that of the first.
+    pub fn store_of(&self, node: usize) -> usize {
+        match node.checked_sub(self.nodes - self.tabs) {
+            Some(tab) => tab + usize::from(self.big_peer),
+            None => node,
+        }
     }
 
     /// Says whether a node is the Big Peer.

@@ -43,4 +43,7 @@ stats! {
     disk_faults "disk faults";
     loads "loads";
     maintenance "flushes and merges";
+    sleeps "tabs that slept";
+    reboots "engines that booted again";
+    conflicts "appends that met another tab's";
 }

@@ -124,6 +124,11 @@ impl FaultyDevice {
         })
     }
 
+    /// Takes a block away; says whether there was one.
+    pub fn lose(&self, block: BlockId) -> bool {
+        self.inner.state().blocks.remove(&block).is_some()
+    }
+
     /// Cuts the newest log record to half its length, as a torn write does; returns its sequence.
     pub fn tear_last_record(&self) -> Option<Seq> {
         let seq = *self.inner.state().log.last_key_value()?.0;

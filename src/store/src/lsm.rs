@@ -189,6 +189,10 @@ impl Store for Lsm {
         self.reload(manifest)
     }
 
+    fn give_up(&mut self, block: BlockId) -> bool {
+        self.quarantine(block).is_some()
+    }
+
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadError> {
         if let Some(entry) = self.memtable.get(key) {
             return Ok(entry.value.clone());

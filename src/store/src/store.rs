@@ -105,6 +105,13 @@ pub trait Store {
         Ok(())
     }
 
+    /// Gives up a block that a read called damaged, so that reads go on without it; says whether there was one.
+    ///
+    /// Older rows may show where it held newer ones. The next `maintenance` records it.
+    fn give_up(&mut self, _block: BlockId) -> bool {
+        false
+    }
+
     /// Takes over a manifest that another writer of the device has written, after a read answered `Stale`.
     /// Stores without a manifest have nothing to do.
     fn adopt(&mut self, _manifest: &[u8]) -> Result<(), OpenError> {

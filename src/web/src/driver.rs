@@ -49,9 +49,13 @@ pub struct Driver {
     pub(crate) discovery: Discovery,
     pub(crate) closed: Cell<bool>,
     pub(crate) persistent: Cell<bool>,
+    /// The page is frozen or in the back-forward cache: inputs wait, see `lifecycle`.
+    pub(crate) asleep: Cell<bool>,
+    /// What was last given up, because it could not be read.
+    pub(crate) damaged: RefCell<Option<String>>,
     pub(crate) health: Health,
     events: Function,
-    host: RefCell<Vec<EventListener>>,
+    pub(crate) host: RefCell<Vec<EventListener>>,
 }
 
 /// The parts that `open` has prepared.
@@ -92,6 +96,8 @@ impl Driver {
             closed: Cell::new(false),
             persistent: Cell::new(persistent),
             health: Health::default(),
+            asleep: Cell::new(false),
+            damaged: RefCell::default(),
             events: parts.events,
             host: RefCell::default(),
         });
@@ -105,7 +111,7 @@ impl Driver {
         let outputs: Vec<Output> = std::iter::from_fn(|| driver.engine.borrow_mut().poll()).collect();
         outputs.into_iter().for_each(|output| driver.perform(output));
         driver.run();
-        driver.listen_to_host();
+        crate::lifecycle::listen(&driver);
         crate::tabs::start(&driver);
         driver
     }
@@ -117,7 +123,17 @@ impl Driver {
         }
         self.learn(&input);
         self.inputs.borrow_mut().push_back(input);
-        if !self.running.replace(true) {
+        self.resume();
+    }
+
+    /// Like `feed`, before all inputs that wait.
+    pub fn feed_first(self: &Rc<Self>, input: Input) {
+        self.inputs.borrow_mut().push_front(input);
+        self.resume();
+    }
+
+    fn resume(self: &Rc<Self>) {
+        if !self.asleep.get() && !self.running.replace(true) {
             self.run();
         }
     }
@@ -235,31 +251,15 @@ impl Driver {
     /// Tells the application where its data is.
     pub fn tell_storage(self: &Rc<Self>) {
         let reason = self.health.reason().or_else(|| self.storage.reason().map(str::to_owned));
+        let damaged = self.damaged.borrow().as_deref().map_or(JsValue::NULL, JsValue::from_str);
         let fields = [
             ("mode", self.storage.mode().into()),
             ("persistent", self.persistent.get().into()),
             ("condition", self.health.condition().into()),
             ("reason", reason.map_or(JsValue::NULL, Into::into)),
+            ("damaged", damaged),
         ];
         self.emit("storage", js::object(&fields));
-    }
-
-    fn listen_to_host(self: &Rc<Self>) {
-        let listen = |target: JsValue, event: &'static str| {
-            if !js::property(&target, "addEventListener").is_function() {
-                return;
-            }
-            let weak = Rc::downgrade(self);
-            let listener = EventListener::new(target.unchecked_ref(), event, move |_| {
-                let hidden = js::property(&js::global("document"), "hidden").is_truthy();
-                if let Some(driver) = weak.upgrade().filter(|_| !hidden) {
-                    driver.feed(Input::Online);
-                }
-            });
-            self.host.borrow_mut().push(listener);
-        };
-        listen(js_sys::global().into(), "online");
-        listen(js::global("document"), "visibilitychange");
     }
 
     /// Commits what is in flight, then lets go of links, locks and the device.

@@ -29,6 +29,10 @@ impl Driver {
             Output::Commit { ticket, expected, record, durability } => {
                 self.commit(Append { ticket, expected, record, durability });
             }
+            Output::Damaged { what } => {
+                self.damaged.replace(Some(what));
+                self.tell_storage();
+            }
             Output::Dial { target } => crate::links::dial(self, target),
             Output::Load { ticket, blocks } => {
                 let driver = self.clone();
@@ -48,7 +52,9 @@ impl Driver {
             }
             Output::Notify { observer, rows } => self.notify(observer.0, view::rows(&rows, &[], None)),
             Output::Presence(graph) => self.tell_or_mirror("presence", view::presence(&graph)),
-            Output::Published { seq: _ } => self.tabs.post("log", JsValue::UNDEFINED),
+            // Whoever has appended tells the others, see `log`.
+            Output::Published { seq: _ } => {}
+            Output::Reboot { ticket } => self.reboot(ticket),
             Output::Reload { ticket } => {
                 let driver = self.clone();
                 spawn_local(async move {

@@ -58,7 +58,9 @@ impl Driver {
                 self.health.maintenance_refused.set(true);
             }
             Input::Maintained { result: Err(error @ DeviceError::Closed), .. } => self.lose(error.to_string()),
-            Input::LoadFailed { failure, .. } if failure.code == ErrorCode::StoreClosed => {
+            Input::LoadFailed { failure, .. } | Input::Rebooted { image: Err(failure), .. }
+                if failure.code == ErrorCode::StoreClosed =>
+            {
                 self.lose(failure.message.clone());
             }
             _ => {}

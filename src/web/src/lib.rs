@@ -3,7 +3,8 @@
 //! In go calls of the TypeScript facade (`exports`), events of sockets, data channels, timers and other tabs; out come
 //! promises, callbacks, IndexedDB transactions and messages. `driver` stands in the middle: it feeds the engine and carries out
 //! its outputs. `device` and `folder` are the storage, `sealed` the same behind a cipher; `links`, `socket` and `rtc` carry
-//! frames; `tabs` makes many tabs one peer; `discovery` finds peers of the same origin.
+//! frames; `tabs` makes many tabs one peer, `election` says which of them does what for all; `lifecycle` puts a page that stops
+//! to sleep; `discovery` finds peers of the same origin.
 //!
 //! Invariants, as absences: no rule of the protocol and none of the language; no decision that the simulator could not have
 //! tested; no borrow of the engine while JavaScript runs; no `JsValue` in any other room; nothing secret in a log.
@@ -18,11 +19,13 @@ mod device;
 mod discovery;
 mod driver;
 mod effects;
+mod election;
 mod exports;
 mod folder;
 mod health;
 mod identity;
 mod js;
+mod lifecycle;
 mod links;
 mod lock;
 mod log;

@@ -10,6 +10,14 @@ use crate::js::{self, Deferred};
 /// A lock that is held.
 pub struct Lock {
     release: Deferred,
+    ended: Deferred,
+}
+
+impl Lock {
+    /// Returns what is fulfilled when the lock is no longer held: with `true` when another tab stole it.
+    pub fn ended(&self) -> Deferred {
+        self.ended.clone()
+    }
 }
 
 impl Drop for Lock {
@@ -19,12 +27,15 @@ impl Drop for Lock {
 }
 
 /// What to do when another tab holds the lock.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// Answer `None`.
     None,
+    /// Take it away from whoever holds it, and from all who wait.
+    Steal,
     /// Wait, as long as it takes.
     Unlimited,
+    /// Wait until an `AbortSignal` says otherwise.
+    Until(JsValue),
 }
 
 /// Says whether the host has locks.
@@ -34,22 +45,28 @@ pub fn available() -> bool {
 
 /// Takes a lock; `None` when it is taken and the caller has no patience, or the host refuses.
 pub async fn acquire(name: &str, patience: Patience) -> Option<Lock> {
-    let (answered, release) = (Deferred::new(), Deferred::new());
+    let (answered, release, ended) = (Deferred::new(), Deferred::new(), Deferred::new());
     let (granted, held) = (answered.clone(), release.clone());
     let callback = Closure::once_into_js(move |lock: JsValue| -> JsValue {
         granted.resolve(&JsValue::from_bool(!lock.is_null()));
         if lock.is_null() { JsValue::UNDEFINED } else { held.promise().into() }
     });
-    let options = js::object(&[("ifAvailable", (patience == Patience::None).into())]);
+    let options = match patience {
+        Patience::None => js::object(&[("ifAvailable", true.into())]),
+        Patience::Steal => js::object(&[("steal", true.into())]),
+        Patience::Unlimited => js::object(&[]),
+        Patience::Until(signal) => js::object(&[("signal", signal)]),
+    };
     let arguments = [JsValue::from_str(name), options, callback];
-    let refused = answered.clone();
+    let (refused, over) = (answered.clone(), ended.clone());
     spawn_local(async move {
-        if js::call_async(&js::navigator("locks"), "request", &arguments).await.is_err() {
-            refused.resolve(&JsValue::FALSE);
-        }
+        // A lock that was granted and then stolen ends with an AbortError, as does one that was given up waiting for.
+        let stolen = js::call_async(&js::navigator("locks"), "request", &arguments).await.is_err();
+        refused.resolve(&JsValue::FALSE);
+        over.resolve(&stolen.into());
     });
     let granted = answered.wait().await.is_ok_and(|granted| granted.is_truthy());
-    granted.then_some(Lock { release })
+    granted.then_some(Lock { release, ended })
 }
 
 /// Takes the first free lock of a numbered family.

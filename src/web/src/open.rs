@@ -5,28 +5,18 @@ use std::rc::Rc;
 use js_sys::Function;
 use peer::{Boot, Config, DocumentLayout, Engine, Role};
 use store::{BootImage, Device, Lsm, LsmConfig, manifest_head};
-use value::{ErrorCode, Failure, Object, ReplicaId, Seq};
+use value::{ErrorCode, Failure, Object, ReplicaId};
 
 use crate::cipher::Secret;
 use crate::clock;
 use crate::driver::{Driver, Parts};
 use crate::folder::HostFolder;
 use crate::identity::{self, Identity};
-use crate::lock::{self, Lock, Patience};
-use crate::log::LogState;
+use crate::lock::{self, Patience};
+use crate::log::{self, LogState};
 use crate::storage::{Medium, Storage};
-use crate::tabs::Tabs;
+use crate::tabs::{SLOTS, Seat, Tabs};
 use crate::view::OpenOptions;
-
-/// Tabs that may write to one store at once.
-const SLOTS: u8 = 64;
-
-/// What the tab is among those that share the store.
-struct Seat {
-    slot: u8,
-    id: String,
-    locks: Vec<Lock>,
-}
 
 /// Opens a store and starts its engine.
 pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, Failure> {
@@ -50,7 +40,7 @@ pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, 
     };
     let lsm = Lsm::open(image.manifest.as_deref(), LsmConfig::default()).map_err(|error| error.failure())?;
     let lsm = lsm.with_layout(&DocumentLayout);
-    let head = image.log.last().map_or(Seq(0), |(seq, _)| *seq).max(lsm.floor());
+    let head = log::head_of(&image).max(lsm.floor());
     let config = Config {
         database: options.database,
         replica: identity.replica,
@@ -62,9 +52,9 @@ pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, 
         version: options.version,
         role: Role::SmallPeer { big_peer_url: options.big_peer_url },
     };
-    let boot = Boot { log: image.log, log_start };
+    let boot = Boot { log: image.log, log_start, damaged: image.damaged };
     let engine = Engine::new(config, lsm, boot, clock::random_u64(), clock::now());
-    let tabs = Tabs::new(name, seat.id, shared, seat.locks);
+    let tabs = Tabs::new(name, shared, seat);
     Ok(Driver::start(Parts { engine, storage, identity, log: LogState::new(head), tabs, events }))
 }
 

@@ -4,7 +4,8 @@
 //! the network they tell it, and tell it again when a new holder asks; when a tab dies its lock `tab` becomes free, and the
 //! holder forgets what it wanted. What the holder knows of the network it mirrors to the others.
 //!
-//! Messages on `shoal:<store>`, `from` being the tab: `log` (it grew); `who` (a new holder asks); `wants` (`{syncOn,
+//! Messages on `shoal:<store>`, `from` being the tab: `log` (it grew; often with the record); `ask`, `beat` (a duty, see
+//! `election`); `who` (a new holder asks); `wants` (`{syncOn,
 //! subscriptions: [{id, text, args}]}`); `status`, `presence` (mirrors); `auth` (seconds left); `login` (`{request, provider,
 //! token}`), `answer` (`{to, request, error}`); `logout`; `profile` (`{name, metadata}`). They stay within the origin.
 
@@ -19,8 +20,22 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::channel::{Channel, Message};
 use crate::driver::{self, Driver};
+use crate::election::{self, Election};
 use crate::js::{self, Deferred};
 use crate::lock::{self, Lock, Patience};
+
+/// Tabs that may write to one store at once.
+pub const SLOTS: u8 = 64;
+
+/// What a tab is among those that share a store, and the locks that say so.
+pub struct Seat {
+    /// Its number.
+    pub slot: u8,
+    /// Its name.
+    pub id: String,
+    /// Released when it closes or sleeps.
+    pub locks: Vec<Lock>,
+}
 
 /// What one tab knows of the others, and they of it.
 pub struct Tabs {
@@ -29,7 +44,12 @@ pub struct Tabs {
     id: String,
     shared: bool,
     channel: RefCell<Option<Channel>>,
+    /// Those of the tab itself: its number, and that it is alive.
     locks: RefCell<Vec<Lock>>,
+    pub(crate) election: Election,
+    /// It is coming back from sleep.
+    pub(crate) waking: Cell<bool>,
+    slot: Cell<u8>,
     holder: Cell<bool>,
     mirrored: Cell<bool>,
     latest: RefCell<SmallMap<&'static str, JsValue>>,
@@ -61,14 +81,17 @@ struct Login {
 }
 
 impl Tabs {
-    /// Prepares for a store. `locks` are those that the tab holds for life.
-    pub fn new(name: String, id: String, shared: bool, locks: Vec<Lock>) -> Tabs {
+    /// Prepares for a store, on a seat among its tabs.
+    pub fn new(name: String, shared: bool, seat: Seat) -> Tabs {
         Tabs {
             name,
-            id,
+            id: seat.id,
             shared,
             channel: RefCell::default(),
-            locks: RefCell::new(locks),
+            locks: RefCell::new(seat.locks),
+            election: Election::default(),
+            waking: Cell::new(false),
+            slot: Cell::new(seat.slot),
             holder: Cell::new(false),
             mirrored: Cell::new(false),
             latest: RefCell::default(),
@@ -99,9 +122,40 @@ impl Tabs {
         }
     }
 
+    /// Returns the name of a lock of this store.
+    pub fn lock_name(&self, what: &str) -> String {
+        format!("{}:{what}", self.name)
+    }
+
+    /// Takes a seat for a tab that has given up its own; the old number, if it is free.
+    pub async fn sit_down_again(&self) -> Seat {
+        let (slot, id) = (self.slot.get(), self.id.clone());
+        if !self.is_among_others() {
+            return Seat { slot, id, locks: Vec::new() };
+        }
+        let prefix = self.lock_name("slot:");
+        let old = lock::acquire(&format!("{prefix}{slot}"), Patience::None).await.map(|lock| (slot, lock));
+        let free = match old {
+            Some(old) => Some(old),
+            None => lock::acquire_slot(&prefix, SLOTS).await,
+        };
+        let (slot, guard) = match free {
+            Some((slot, guard)) => (slot, Some(guard)),
+            None => (slot, lock::acquire(&format!("{prefix}{slot}"), Patience::Unlimited).await),
+        };
+        let alive = lock::acquire(&self.lock_name(&format!("tab:{id}")), Patience::Unlimited).await;
+        Seat { slot, id, locks: guard.into_iter().chain(alive).collect() }
+    }
+
+    /// Says whether other tabs may have the store open, and locks keep them apart.
+    fn is_among_others(&self) -> bool {
+        self.shared && lock::available()
+    }
+
     /// Lets go of everything.
     pub fn close(&self) {
         self.channel.take();
+        self.election.stop();
         self.locks.take();
         let logins = self.logins.take();
         logins.into_values().for_each(|login| login.done.reject(&js::failure(&driver::closed())));
@@ -127,8 +181,7 @@ impl Tabs {
 
 /// Joins the other tabs, and waits for the locks that make this tab the one for links and the one for compaction.
 pub fn start(driver: &Rc<Driver>) {
-    if !driver.tabs.shared || !lock::available() {
-        driver.tabs.holder.set(true);
+    if !driver.tabs.is_among_others() {
         driver.feed(Input::MayCompact(true));
         return hold(driver);
     }
@@ -142,25 +195,45 @@ pub fn start(driver: &Rc<Driver>) {
     // Commits of other tabs between this one's boot and now were not heard.
     driver.log_grew();
     driver.tabs.tell_wants();
-    wait(driver, "net", hold);
-    wait(driver, "compact", |driver| driver.feed(Input::MayCompact(true)));
+    election::start(driver);
 }
 
-fn wait(driver: &Rc<Driver>, what: &str, then: fn(&Rc<Driver>)) {
-    let name = format!("{}:{what}", driver.tabs.name);
-    let weak = Rc::downgrade(driver);
-    spawn_local(async move {
-        let Some(lock) = lock::acquire(&name, Patience::Unlimited).await else { return };
-        // A tab that was closed while it waited lets the next one have it.
-        if let Some(driver) = weak.upgrade().filter(|driver| !driver.closed.get()) {
-            driver.tabs.locks.borrow_mut().push(lock);
-            then(&driver);
-        }
-    });
+/// Gives up links, locks and the number among the tabs, in good order, until `start`.
+pub fn sleep(driver: &Rc<Driver>) {
+    let_go(driver);
+    driver.feed(Input::MayCompact(false));
+    driver.tabs.channel.take();
+    driver.tabs.election.stop();
+    driver.tabs.locks.take();
+}
+
+/// Sits down after sleep.
+pub fn seat(driver: &Rc<Driver>, seat: Seat) {
+    driver.tabs.slot.set(seat.slot);
+    driver.tabs.locks.replace(seat.locks);
+}
+
+/// Another tab runs the links from now on, and will ask the others itself what they want.
+pub fn let_go(driver: &Rc<Driver>) {
+    let tabs = &driver.tabs;
+    if !tabs.holder.replace(false) {
+        return;
+    }
+    driver.feed(Input::MayLink(false));
+    driver.discovery.stop();
+    driver.links.close_all();
+    tabs.mirrored.set(false);
+    tabs.latest.take();
+    for other in tabs.others.take().into_values() {
+        let subscriptions = other.subscriptions.into_values();
+        subscriptions.for_each(|subscription| driver.feed(Input::Unsubscribe { subscription }));
+    }
+    set_sync(driver);
+    tabs.tell_wants();
 }
 
 /// This tab runs the links from now on.
-fn hold(driver: &Rc<Driver>) {
+pub fn hold(driver: &Rc<Driver>) {
     driver.tabs.holder.set(true);
     driver.feed(Input::MayLink(true));
     crate::discovery::start(driver);
@@ -176,7 +249,8 @@ fn hear(driver: &Rc<Driver>, message: Message) {
     let tabs = &driver.tabs;
     let field = |name| js::property(&message.body, name);
     match (message.kind.as_str(), tabs.holder.get()) {
-        ("log", _) => driver.log_grew(),
+        ("ask" | "beat", _) => election::hear(driver, &message.kind, &message.body),
+        ("log", _) => driver.record_told(&message.body),
         ("who", false) => tabs.tell_wants(),
         ("wants", true) => take_wants(driver, message.from, &message.body),
         ("status", false) => mirrored(driver, "status", message.body),
@@ -237,10 +311,13 @@ fn take_wants(driver: &Rc<Driver>, from: String, body: &JsValue) {
 
 /// Forgets a tab when its lock becomes free.
 fn watch(driver: &Rc<Driver>, tab: String) {
-    let name = format!("{}:tab:{tab}", driver.tabs.name);
+    let name = driver.tabs.lock_name(&format!("tab:{tab}"));
+    let signal = driver.tabs.election.signal();
+    let patience = if signal.is_undefined() { Patience::Unlimited } else { Patience::Until(signal) };
     let weak = Rc::downgrade(driver);
     spawn_local(async move {
-        let lock = lock::acquire(&name, Patience::Unlimited).await;
+        // Granted: the tab is gone. Refused: this one sleeps, and the next holder watches.
+        let Some(lock) = lock::acquire(&name, patience).await else { return };
         drop(lock);
         let Some(driver) = weak.upgrade() else { return };
         let gone = driver.tabs.others.borrow_mut().remove(&tab);

@@ -181,7 +181,7 @@ impl CatchUp<'_> {
         let recent = options.log.recent(&options.database, RECENT_BYTES_MAX)?;
         let log_start = store::Store::applied(&view).min(recent);
         let mut tail = options.log.tail(&options.database, log_start)?;
-        let boot = Boot { log: take(&mut tail)?, log_start };
+        let boot = Boot { log: take(&mut tail)?, log_start, damaged: Vec::new() };
         let seed = random().map_err(|error| BootError::Io(options.files.identity.clone(), error))?;
         let mut engine = Engine::new(config, view, boot, seed, now());
         loop {

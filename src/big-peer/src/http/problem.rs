@@ -94,7 +94,11 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::AuthenticationFailedToAuthenticate | ErrorCode::AuthenticationExpirationHandlerMissing => {
             StatusCode::UNAUTHORIZED
         }
-        ErrorCode::ActivationNotActivated | ErrorCode::IoPermissionDenied => StatusCode::FORBIDDEN,
+        ErrorCode::ActivationNotActivated
+        | ErrorCode::EncryptionExtraneousPassphraseGiven
+        | ErrorCode::EncryptionPassphraseMissing
+        | ErrorCode::EncryptionWrongKey
+        | ErrorCode::IoPermissionDenied => StatusCode::FORBIDDEN,
         ErrorCode::IoNotFound
         | ErrorCode::StoreAttachmentNotFound
         | ErrorCode::StoreDocumentNotFound

@@ -59,7 +59,7 @@ fn config(number: usize) -> Config {
 }
 
 fn node(config: Config, log: Vec<(Seq, Vec<u8>)>, now: Millis) -> Node {
-    let boot = Boot { log: log.clone(), log_start: Seq(0) };
+    let boot = Boot { log: log.clone(), log_start: Seq(0), damaged: Vec::new() };
     Node {
         engine: Engine::new(config.clone(), MemoryStore::default(), boot, 1, now),
         log,
@@ -270,7 +270,11 @@ impl World {
             | Output::Published { .. }
             | Output::Signal { .. }
             | Output::Status(_) => {}
-            Output::Load { .. } | Output::Maintain { .. } | Output::Reload { .. } => {
+            Output::Damaged { .. }
+            | Output::Load { .. }
+            | Output::Maintain { .. }
+            | Output::Reboot { .. }
+            | Output::Reload { .. } => {
                 panic!("a memory store has nothing to load or maintain")
             }
         }

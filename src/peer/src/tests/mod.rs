@@ -5,4 +5,7 @@
 mod export;
 mod harness;
 mod local;
+mod repair;
 mod replication;
+mod shared;
+mod tabs;

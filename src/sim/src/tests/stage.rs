@@ -24,6 +24,7 @@ impl Stage {
         let mut profile = Profile::draw(0, &options);
         profile.big_peer = true;
         profile.nodes = 1 + subscriptions.len();
+        profile.tabs = 0;
         profile.near = false;
         profile.weather = Weather { delay_ms_min: 2, jitter_ms_max: 0 };
         profile.disk_ms_max = 1;
