@@ -59,11 +59,13 @@ fn plain(bytes: &[u8], fields: Fields<'_>) -> Result<Plain, DecodeError> {
     let (mut path, mut object, mut live) = (Vec::new(), Object::new(), false);
     // The path of the last value: nothing that shows may lie below it.
     let mut value_at: Option<usize> = None;
+    let mut top = Top::default();
     for _ in 0..count {
         let shared = reader.var()? as usize;
         let added = reader.bytes(usize::MAX)?;
         path.truncate(shared);
         path.extend_from_slice(added);
+        let wanted = top.is_wanted(&path, shared, fields)?;
         let kind = reader.u8()?;
         if kind & (LEAF_COUNTER | LEAF_RICH) != 0 || value_at.is_some_and(|length| shared >= length) {
             return Ok(Plain::Mixed);
@@ -77,33 +79,52 @@ fn plain(bytes: &[u8], fields: Fields<'_>) -> Result<Plain, DecodeError> {
         }
         live = true;
         let is_map = kind & LEAF_MAP != 0;
-        let text = std::str::from_utf8(&path).map_err(|_| DecodeError::Invalid("UTF-8"))?;
-        let wanted = is_wanted(text, fields);
-        let value = match (is_map, wanted) {
-            (true, _) => Value::Object(Object::new()),
-            (false, true) => cbor::decode_from(&mut reader)?,
-            (false, false) => {
-                cbor::skip(&mut reader)?;
-                Value::Null
-            }
-        };
         if !is_map {
             value_at = Some(path.len());
         }
-        if wanted {
-            put(&mut object, text, value);
+        match (is_map, wanted) {
+            (true, true) => put(&mut object, text(&path)?, Value::Object(Object::new())),
+            (true, false) => {}
+            (false, true) => put(&mut object, text(&path)?, cbor::decode_from(&mut reader)?),
+            (false, false) => cbor::skip(&mut reader)?,
         }
     }
     Ok(Plain::Shown(live.then_some(object)))
 }
 
-/// Says whether a path lies in a wanted field; the root's own marker does not.
-fn is_wanted(path: &str, fields: Fields<'_>) -> bool {
-    let Some((name, _)) = first_name(path) else { return false };
-    match fields {
-        Fields::All => true,
-        Fields::Named(names) => names.iter().any(|wanted| *wanted == name),
+/// The field at the top that the present leaf lies in; neighbours lie in one, so it is looked at once.
+#[derive(Default)]
+struct Top {
+    /// Bytes of its name with the end mark; 0 before the first.
+    length: usize,
+    wanted: bool,
+}
+
+impl Top {
+    /// Says whether a path, of which that many bytes are those of the path before, lies in a wanted field.
+    fn is_wanted(&mut self, path: &[u8], shared: usize, fields: Fields<'_>) -> Result<bool, DecodeError> {
+        if self.length == 0 || shared < self.length {
+            // The root's own marker lies in no field.
+            let Some(end) = path.iter().position(|byte| *byte == 0) else {
+                self.length = 0;
+                return Ok(false);
+            };
+            self.length = end + 1;
+            self.wanted = match fields {
+                Fields::All => true,
+                Fields::Named(names) if path[..end].contains(&1) => {
+                    let name = first_name(text(path)?).map(|(name, _)| name);
+                    names.iter().any(|wanted| name.as_deref() == Some(wanted))
+                }
+                Fields::Named(names) => names.iter().any(|wanted| wanted.as_bytes() == &path[..end]),
+            };
+        }
+        Ok(self.wanted)
     }
+}
+
+fn text(path: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(path).map_err(|_| DecodeError::Invalid("UTF-8"))
 }
 
 /// Sets a value at a path, below maps that are made where they have no marker of their own.

@@ -24,6 +24,8 @@ use crate::transaction::Transactions;
 
 /// Blocks of one `Output::Load`: some milliseconds of decompressing.
 const LOAD_BLOCKS_MAX: usize = 16;
+/// Loads under way at a time: one is read while the one before is decompressed.
+const LOADS_MAX: usize = 2;
 
 /// One peer over a store `S`. See the crate's documentation for the rule of use.
 pub struct Engine<S> {
@@ -51,6 +53,8 @@ pub struct Engine<S> {
     /// Reads, observers and transactions wait for blocks.
     pub(crate) parked: bool,
     pub(crate) loads: SmallMap<Ticket, Vec<BlockId>>,
+    /// Blocks that are asked for after those.
+    pub(crate) load_queue: VecDeque<Vec<BlockId>>,
     pub(crate) loading: SmallMap<BlockId, ()>,
     pub(crate) reloading: Option<Ticket>,
     pub(crate) rebooting: Option<Reboot>,
@@ -90,6 +94,7 @@ impl<S: Store> Engine<S> {
             booted: false,
             parked: false,
             loads: SmallMap::new(),
+            load_queue: VecDeque::new(),
             loading: SmallMap::new(),
             reloading: None,
             rebooting: None,
@@ -221,12 +226,8 @@ impl<S: Store> Engine<S> {
             ReadError::NotResident(blocks) => {
                 let missing: Vec<BlockId> =
                     blocks.into_iter().filter(|block| self.loading.insert(*block, ()).is_none()).collect();
-                // In pieces, so that no answer keeps the host busy for long.
-                for blocks in missing.chunks(LOAD_BLOCKS_MAX) {
-                    let ticket = self.ticket();
-                    self.loads.insert(ticket, blocks.to_vec());
-                    self.outputs.push_back(Output::Load { ticket, blocks: blocks.to_vec() });
-                }
+                self.load_queue.extend(missing.chunks(LOAD_BLOCKS_MAX).map(<[BlockId]>::to_vec));
+                self.load_next();
                 Ok(())
             }
             ReadError::Stale => {
@@ -235,6 +236,17 @@ impl<S: Store> Engine<S> {
             }
             ReadError::Damaged { block, .. } if self.give_up(block) => Ok(()),
             error @ (ReadError::Backend(_) | ReadError::Damaged { .. }) => Err(error.failure()),
+        }
+    }
+
+    /// Asks for queued blocks: in pieces, so that no answer keeps the host busy for long, and few at a time, so that
+    /// those that have been read do not wait in memory for those before them.
+    fn load_next(&mut self) {
+        while self.loads.len() < LOADS_MAX {
+            let Some(blocks) = self.load_queue.pop_front() else { return };
+            let ticket = self.ticket();
+            self.loads.insert(ticket, blocks.clone());
+            self.outputs.push_back(Output::Load { ticket, blocks });
         }
     }
 
@@ -250,6 +262,7 @@ impl<S: Store> Engine<S> {
         for block in self.loads.remove(&ticket).unwrap_or_default() {
             self.loading.remove(&block);
         }
+        self.load_next();
         for (block, bytes) in blocks {
             match self.store.admit(block, bytes) {
                 Ok(()) | Err(ReadError::NotResident(_)) => {}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crdt::{Doc, Types};
 use dql::Needed;
-use store::{Key, KeyRange, Parsed, ReadError, Store};
+use store::{Key, KeyRange, Parsed, ReadError, Store, Visit};
 use value::{CollectionName, DocId, Object, Reader, Seq};
 
 use crate::draft::{Draft, DraftDoc};
@@ -109,27 +109,19 @@ impl<'a, S: Store> View<'a, S> {
         }
         let prefix = range.start.as_bytes().len();
         let mut overlay = self.overlay(&range).into_iter().peekable();
-        let mut rest = range;
-        loop {
-            let rows = self.store.range(&rest, ROWS)?;
-            for (key, bytes) in &rows {
-                while let Some((_, doc)) = overlay.next_if(|(drafted, _)| *drafted < key) {
-                    if visit_drafted(doc, &mut visit)? == Scan::Stop {
-                        return Ok(());
-                    }
-                }
-                let flow = match overlay.next_if(|(drafted, _)| *drafted == key) {
-                    Some((_, doc)) => visit_drafted(doc, &mut visit)?,
-                    None => visit(Row { id: &key.as_bytes()[prefix..], bytes: split(bytes)?.1 })?,
-                };
-                if flow == Scan::Stop {
-                    return Ok(());
+        let mut stored = |key: &[u8], bytes: &[u8]| -> Result<Scan, E> {
+            while let Some((_, doc)) = overlay.next_if(|(drafted, _)| drafted.as_bytes() < key) {
+                if visit_drafted(doc, &mut visit)? == Scan::Stop {
+                    return Ok(Scan::Stop);
                 }
             }
-            match rows.last() {
-                Some((key, _)) if rows.len() == ROWS => rest = rest.after(key),
-                _ => break,
+            match overlay.next_if(|(drafted, _)| drafted.as_bytes() == key) {
+                Some((_, doc)) => visit_drafted(doc, &mut visit),
+                None => visit(Row { id: &key[prefix..], bytes: split(bytes)?.1 }),
             }
+        };
+        if self.scan_stored(range, extent, &mut stored)? == Scan::Stop {
+            return Ok(());
         }
         for (_, doc) in overlay {
             if visit_drafted(doc, &mut visit)? == Scan::Stop {
@@ -137,6 +129,37 @@ impl<'a, S: Store> View<'a, S> {
             }
         }
         Ok(())
+    }
+
+    /// Shows the stored rows of a range; of one that may not be read to its end a page at a time.
+    fn scan_stored<E: From<ReadError>>(
+        &self,
+        range: KeyRange,
+        extent: Extent,
+        visit: &mut impl FnMut(&[u8], &[u8]) -> Result<Scan, E>,
+    ) -> Result<Scan, E> {
+        let mut flow = Ok(Scan::Continue);
+        let mut step = |key: &[u8], bytes: &[u8]| {
+            flow = visit(key, bytes);
+            if matches!(flow, Ok(Scan::Continue)) { Visit::Continue } else { Visit::Stop }
+        };
+        match extent {
+            Extent::Whole => self.store.visit(&range, &mut step)?,
+            Extent::Some => {
+                let mut rest = range;
+                loop {
+                    let rows = self.store.range(&rest, ROWS)?;
+                    if rows.iter().any(|(key, bytes)| step(key.as_bytes(), bytes) == Visit::Stop) {
+                        break;
+                    }
+                    match rows.last() {
+                        Some((key, _)) if rows.len() == ROWS => rest = rest.after(key),
+                        _ => break,
+                    }
+                }
+            }
+        }
+        flow
     }
 
     fn overlay(&self, range: &KeyRange) -> BTreeMap<&'a Key, &'a DraftDoc> {

@@ -48,7 +48,7 @@ pub use manifest::{ManifestHead, manifest_head};
 pub use memory_device::MemoryDevice;
 pub use memory_folder::MemoryFolder;
 pub use memory_store::MemoryStore;
-pub use store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
+pub use store::{Batch, Maintenance, ReadError, Row, Store, StoreError, Visit, Visitor};
 pub use verify::{Content, Finding, FindingKind, Verification, VerifyCounts, VerifyReport, verify_now};
 
 #[cfg(test)]

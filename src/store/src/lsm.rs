@@ -28,7 +28,7 @@ use crate::layout::{Opaque, ValueLayout};
 use crate::manifest::{Manifest, SegmentInfo};
 use crate::rows::Found;
 use crate::segment;
-use crate::store::{Batch, Maintenance, ReadError, Row, Store, StoreError};
+use crate::store::{Batch, Maintenance, ReadError, Row, Store, StoreError, Visit, Visitor};
 
 pub use config::{LsmConfig, LsmStats, OpenError};
 
@@ -170,6 +170,18 @@ impl Lsm {
         (info.first <= *key && info.filter.may_hold(hash)).then_some(info)
     }
 
+    /// Lays memtable, runs and bottom level over each other.
+    fn merge(&self, range: &KeyRange) -> Merge<'_> {
+        let mut merge = Merge::new();
+        merge.memtable(&self.memtable, range);
+        for run in self.manifest.runs.iter().rev() {
+            let start = run.fence.as_ref().map_or(&range.start, |fence| fence.max(&range.start));
+            merge.level(&run.segments, &KeyRange::new(start.clone(), range.end.clone()), &self.cache);
+        }
+        merge.level(&self.manifest.bottom, range, &self.cache);
+        merge
+    }
+
     /// Turns blocks that are not in memory into the error that says what to do about them.
     fn missing(&self, blocks: Vec<BlockId>) -> ReadError {
         for block in &blocks {
@@ -214,22 +226,31 @@ impl Store for Lsm {
     }
 
     fn range(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, ReadError> {
-        let mut merge = Merge::new();
-        merge.memtable(&self.memtable, range);
-        for run in self.manifest.runs.iter().rev() {
-            let start = run.fence.as_ref().map_or(&range.start, |fence| fence.max(&range.start));
-            merge.level(&run.segments, &KeyRange::new(start.clone(), range.end.clone()), &self.cache);
-        }
-        merge.level(&self.manifest.bottom, range, &self.cache);
+        let mut merge = self.merge(range);
         let mut rows = Vec::new();
         while rows.len() < limit {
             match merge.next(limit - rows.len()).map_err(|blocks| self.missing(blocks))? {
                 None => break,
-                Some((_, None)) => {}
-                Some((key, Some(bytes))) => rows.push((Key::from_bytes(key), bytes.to_vec())),
+                Some(None) => {}
+                Some(Some(bytes)) => rows.push((Key::from_bytes(merge.key().to_vec()), bytes.to_vec())),
             }
         }
         Ok(rows)
+    }
+
+    fn visit(&self, range: &KeyRange, visit: Visitor<'_>) -> Result<(), ReadError> {
+        let mut merge = self.merge(range);
+        loop {
+            match merge.next(usize::MAX).map_err(|blocks| self.missing(blocks))? {
+                None => return Ok(()),
+                Some(None) => {}
+                Some(Some(bytes)) => {
+                    if visit(merge.key(), bytes) == Visit::Stop {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     fn resident(&self, range: &KeyRange) -> Result<(), ReadError> {

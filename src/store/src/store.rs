@@ -50,6 +50,21 @@ impl Batch {
     }
 }
 
+/// Whether a visit goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// The next row, please.
+    Continue,
+    /// That was enough.
+    Stop,
+}
+
+/// Takes a row: the bytes of its key, and its bytes.
+pub type Visitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Visit;
+
+/// Rows that a store without a better way reads at a time.
+const VISIT_ROWS: usize = 256;
+
 /// An ordered map of keys to bytes, brought forward one commit at a time.
 pub trait Store {
     /// Returns the bytes of a key, or `None` when it is absent or deleted.
@@ -59,6 +74,23 @@ pub trait Store {
     ///
     /// The caller resumes with `range.after(&last)`. All or nothing: with a block missing no row is returned.
     fn range(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, ReadError>;
+
+    /// Shows the rows of a range, ascending, until told to stop; nothing is copied where the store can lend its bytes.
+    ///
+    /// Unlike `range` not all or nothing: with a block missing, the rows before it have been shown.
+    fn visit(&self, range: &KeyRange, visit: Visitor<'_>) -> Result<(), ReadError> {
+        let mut rest = range.clone();
+        loop {
+            let rows = self.range(&rest, VISIT_ROWS)?;
+            if rows.iter().any(|(key, bytes)| visit(key.as_bytes(), bytes) == Visit::Stop) {
+                return Ok(());
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() == VISIT_ROWS => rest = rest.after(key),
+                _ => return Ok(()),
+            }
+        }
+    }
 
     /// Checks that a whole range can be read from memory; the error names all its missing blocks at once.
     ///

@@ -96,6 +96,15 @@ pub fn skip(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     while left > 0 {
         left -= 1;
         let first = reader.u8()?;
+        match first {
+            // Small numbers and short texts, which most values are.
+            0..24 | 0x20..0x38 => continue,
+            0x60..0x78 => {
+                reader.raw(usize::from(first & 0x1f))?;
+                continue;
+            }
+            _ => {}
+        }
         let (major, info) = (first >> 5, first & 0x1f);
         if major == 7 {
             let width = [1, 2, 4, 8].get(usize::from(info).wrapping_sub(24)).copied().unwrap_or(0);

@@ -4,7 +4,7 @@ use value::{CollectionName, DocId, Hlc, Millis, Seq, Value};
 
 use super::{Model, Random, check_rows};
 use crate::key::{Key, KeyRange};
-use crate::store::{Batch, Store};
+use crate::store::{Batch, Store, Visit};
 
 const ANSWERS: &str = "a store of this suite answers every read";
 const APPLIES: &str = "a store of this suite applies every batch";
@@ -37,7 +37,18 @@ fn apply(store: &mut impl Store, seq: u64, changes: &[(&str, Option<&str>)]) {
 }
 
 fn names(store: &impl Store, range: &KeyRange, limit: usize) -> Vec<Key> {
-    store.range(range, limit).expect(ANSWERS).into_iter().map(|(key, _)| key).collect()
+    let rows = store.range(range, limit).expect(ANSWERS);
+    let mut visited = Vec::new();
+    let take = &mut |key: &[u8], bytes: &[u8]| {
+        if visited.len() == limit {
+            return Visit::Stop;
+        }
+        visited.push((Key::from_bytes(key.to_vec()), bytes.to_vec()));
+        Visit::Continue
+    };
+    store.visit(range, take).expect(ANSWERS);
+    assert_eq!(visited, rows, "a visit shows what a range returns");
+    rows.into_iter().map(|(key, _)| key).collect()
 }
 
 fn a_fresh_store_is_empty(store: &impl Store) {

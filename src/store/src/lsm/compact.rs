@@ -199,9 +199,9 @@ fn merge_slice(lsm: &Lsm, slice: &Slice) -> Planned {
     }
     merge.level(&manifest.bottom[slice.bottom.clone()], &KeyRange::all(), &lsm.cache);
     let mut output = Output::new(lsm, next.next_segment);
-    while let Some((key, value)) = merge.next(usize::MAX).expect("all inputs of the slice are resident") {
+    while let Some(value) = merge.next(usize::MAX).expect("all inputs of the slice are resident") {
         if value.is_some() {
-            output.push(&key, value);
+            output.push(merge.key(), value);
         }
     }
     let built = output.finish();

@@ -16,10 +16,10 @@ use crate::rows::RowCursor;
 /// How many blocks one `NotResident` names at most, per source: a round trip of about 4 MiB.
 const AHEAD_BLOCKS_MAX: usize = 64;
 
-/// A key and its newest change, `None` for a tombstone.
-pub(crate) type Merged<'a> = (Vec<u8>, Option<&'a [u8]>);
-
+/// Hands out keys in order, each with its newest change.
 pub(crate) struct Merge<'a> {
+    /// Of the change that was handed out last.
+    key: Vec<u8>,
     memtable: Option<Peekable<btree_map::Range<'a, Key, Entry>>>,
     /// Newest first.
     levels: Vec<LevelCursor<'a>>,
@@ -27,7 +27,7 @@ pub(crate) struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     pub fn new() -> Merge<'a> {
-        Merge { memtable: None, levels: Vec::new() }
+        Merge { key: Vec::new(), memtable: None, levels: Vec::new() }
     }
 
     /// Adds the memtable, which is newer than every level.
@@ -44,30 +44,34 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Returns the next key and its newest change.
+    /// Returns the key of the change that `next` returned last.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Steps to the next key and returns its newest change, `None` inside for a tombstone.
     ///
     /// `rows_wanted` says how many more rows the caller will take: it bounds what is asked for ahead.
-    pub fn next(&mut self, rows_wanted: usize) -> Result<Option<Merged<'a>>, Vec<BlockId>> {
-        let missing: Vec<BlockId> = self.levels.iter().flat_map(|level| level.missing(rows_wanted)).collect();
-        if !missing.is_empty() {
-            return Err(missing);
+    pub fn next(&mut self, rows_wanted: usize) -> Result<Option<Option<&'a [u8]>>, Vec<BlockId>> {
+        if self.levels.iter().any(LevelCursor::is_stuck) {
+            return Err(self.levels.iter().flat_map(|level| level.missing(rows_wanted)).collect());
         }
-        let newest = self.memtable.as_mut().and_then(|entries| entries.peek().map(|(key, _)| key.as_bytes().to_vec()));
+        let newest = self.memtable.as_mut().and_then(|entries| entries.peek().map(|(key, _)| key.as_bytes()));
         let oldest = self.levels.iter().filter_map(|level| level.key()).min();
-        let Some(key) = newest.iter().map(Vec::as_slice).chain(oldest).min().map(<[u8]>::to_vec) else {
-            return Ok(None);
-        };
+        let Some(key) = newest.into_iter().chain(oldest).min() else { return Ok(None) };
+        self.key.clear();
+        self.key.extend_from_slice(key);
         let mut change = None;
-        if newest.as_ref() == Some(&key) {
+        if newest == Some(key) {
             change = self.memtable.as_mut().and_then(Iterator::next).map(|(_, entry)| entry.value.as_deref());
         }
         for level in &mut self.levels {
-            if level.key() == Some(&key) {
+            if level.key() == Some(self.key.as_slice()) {
                 let value = level.take();
                 change = change.or(value);
             }
         }
-        Ok(change.map(|value| (key, value)))
+        Ok(change)
     }
 }
 
@@ -105,6 +109,11 @@ impl<'a> LevelCursor<'a> {
             }
             self.segments = &self.segments[1..];
         }
+    }
+
+    /// Says whether the cursor cannot stand because its segment is not in memory.
+    fn is_stuck(&self) -> bool {
+        self.rows.is_none() && !self.segments.is_empty()
     }
 
     /// Returns the current key inside the range.
