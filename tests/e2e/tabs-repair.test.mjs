@@ -38,8 +38,7 @@ scenario('a damaged log record is stepped over, told, and what it held is fetche
 
 async function synced(stage) {
   const bigPeer = await stage.bigPeer();
-  const padding = 'x'.repeat(900);
-  const documents = Array.from({ length: 3000 }, (_, number) => ({ _id: String(number).padStart(5, '0'), number, padding: `${number}${padding}` }));
+  const documents = Array.from({ length: 3000 }, (_, number) => ({ _id: String(number).padStart(5, '0'), number, padding: noise(number, 900) }));
   await bigPeer.load('movies', documents);
   const site = await stage.site();
   const context = await stage.context();
@@ -51,6 +50,16 @@ async function synced(stage) {
   // What a reload reads back from the log does not need the segments.
   await peer.page.close();
   return { bigPeer, site, context };
+}
+
+/** Text that does not become smaller when it is packed. */
+function noise(seed, length) {
+  let state = seed + 1;
+  const digit = () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state >>> 16) % 36;
+  };
+  return Array.from({ length }, () => digit().toString(36)).join('');
 }
 
 function damaged(peer) {
