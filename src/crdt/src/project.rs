@@ -56,7 +56,7 @@ fn plain(bytes: &[u8], fields: Fields<'_>) -> Result<Plain, DecodeError> {
     }
     read_stamps(&mut reader, |_| ())?;
     let count = reader.count(usize::MAX)?;
-    let (mut path, mut object, mut live) = (Vec::new(), Object::new(), false);
+    let (mut path, mut object, mut live) = (Vec::with_capacity(64), Object::new(), false);
     // The path of the last value: nothing that shows may lie below it.
     let mut value_at: Option<usize> = None;
     let mut top = Top::default();
