@@ -23,13 +23,13 @@ export type Peer = { [M in keyof Methods]: Across<Methods[M]> } & {
   executeSliced?(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows>;
 };
 
-/** Rows in one buffer: row `i` ends at `ends[i]` and starts where the one before ends. */
+/** Rows in one buffer: row `i` ends at `ends[i]` and starts where the one before ends. Without rows there is neither. */
 export interface RawRows {
-  readonly bytes: Uint8Array;
-  readonly ends: Uint32Array;
-  /** A CBOR array of `_id`s; empty for a SELECT. */
-  readonly mutated: Uint8Array;
-  readonly commit: bigint | undefined;
+  readonly bytes?: Uint8Array;
+  readonly ends?: Uint32Array;
+  /** A CBOR array of `_id`s; none for a SELECT. */
+  readonly mutated?: Uint8Array;
+  readonly commit?: bigint;
 }
 
 /** Documents as a section of an export; `after` is missing on the last page. */

@@ -16,6 +16,8 @@ const I64_MIN = -(2n ** 63n);
 const NAMES_MAX = 1024;
 /** Text up to so many characters is copied in a loop. */
 const LOOP_LENGTH_MAX = 96;
+/** A buffer is kept for the next value up to this size: making one costs more than encoding a document. */
+const KEPT_BYTES_MAX = 1024 * 1024;
 
 const utf8 = new TextEncoder();
 const names = new Map<string, Uint8Array>();
@@ -25,16 +27,26 @@ export class Encoder {
   #bytes = new Uint8Array(1024);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
-  readonly #replacer: Replacer | undefined;
-
-  constructor(replacer?: Replacer) {
-    this.#replacer = replacer;
-  }
+  #replacer: Replacer | undefined;
+  #isBusy = false;
 
   /** Returns the binary form of a value, in a buffer of its own. */
-  run(value: unknown): Uint8Array {
-    this.#write('', value, DEPTH_MAX);
-    return this.#bytes.slice(0, this.#length);
+  static run(value: unknown, replacer?: Replacer): Uint8Array {
+    // A replacer or a getter may encode something itself.
+    return (kept.#isBusy ? new Encoder() : kept).#run(value, replacer);
+  }
+
+  #run(value: unknown, replacer: Replacer | undefined): Uint8Array {
+    this.#isBusy = true;
+    this.#replacer = replacer;
+    this.#length = 0;
+    try {
+      this.#write('', value, DEPTH_MAX);
+      return this.#bytes.slice(0, this.#length);
+    } finally {
+      this.#isBusy = false;
+      if (this.#bytes.length > KEPT_BYTES_MAX) kept = new Encoder();
+    }
   }
 
   /** Makes room for that many bytes. Call it before touching the buffer: it may replace it. */
@@ -198,6 +210,8 @@ export class Encoder {
     }
   }
 }
+
+let kept = new Encoder();
 
 /** How many bytes the head of a text of that many bytes takes. */
 function headLength(bytes: number): number {

@@ -21,12 +21,12 @@ export type Replacer = (key: string, value: unknown) => unknown;
 export class CBOR {
   /** Returns the binary form of a value. */
   static encode(value: unknown): Uint8Array {
-    return new Encoder().run(value);
+    return Encoder.run(value);
   }
 
   /** Returns the binary form of what the replacer makes of a value and of everything in it. */
   static encodeWithReplacer(value: unknown, replacer: Replacer): Uint8Array {
-    return new Encoder(replacer).run(value);
+    return Encoder.run(value, replacer);
   }
 
   /** Reads one value that fills the bytes. */

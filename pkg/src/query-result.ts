@@ -57,10 +57,13 @@ export class QueryResultItem<T = any> {
    * @internal
    */
   get raw(): Uint8Array {
-    const { bytes, ends } = this.#rows;
+    const { bytes = NO_BYTES, ends = NO_ENDS } = this.#rows;
     return bytes.subarray(this.#index === 0 ? 0 : ends[this.#index - 1], ends[this.#index]);
   }
 }
+
+const NO_BYTES = new Uint8Array();
+const NO_ENDS = new Uint32Array();
 
 /** The answer to a statement. */
 export class QueryResult<T = any> {
@@ -68,19 +71,20 @@ export class QueryResult<T = any> {
   readonly items: QueryResultItem<T>[];
   /** Where the write is in the commit log; `null` for a read, in a transaction, or when nothing changed. */
   readonly commitID: bigint | null;
-  readonly #mutated: Uint8Array;
+  readonly #mutated: Uint8Array | undefined;
 
   /** @internal */
   constructor(rows: RawRows) {
     // A loop, since 100,000 calls of a callback are felt.
-    this.items = new Array<QueryResultItem<T>>(rows.ends.length);
-    for (let index = 0; index < rows.ends.length; index += 1) this.items[index] = new QueryResultItem<T>(rows, index);
+    const count = rows.ends?.length ?? 0;
+    this.items = new Array<QueryResultItem<T>>(count);
+    for (let index = 0; index < count; index += 1) this.items[index] = new QueryResultItem<T>(rows, index);
     this.commitID = rows.commit ?? null;
     this.#mutated = rows.mutated;
   }
 
   /** Returns the `_id`s of the documents that a mutation touched. */
   mutatedDocumentIDsV2(): any[] {
-    return this.#mutated.length === 0 ? [] : (CBOR.decode(this.#mutated) as any[]);
+    return this.#mutated === undefined ? [] : (CBOR.decode(this.#mutated) as any[]);
   }
 }

@@ -19,7 +19,7 @@ use crate::observer::Observer;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
 use crate::reboot::{Reboot, Repair};
-use crate::statement::Prepared;
+use crate::statement::{Parsed, Prepared};
 use crate::transaction::Transactions;
 
 /// Blocks of one `Output::Load`: some milliseconds of decompressing.
@@ -39,6 +39,7 @@ pub struct Engine<S> {
     /// The recent commits.
     pub(crate) log: LogTail,
     pub(crate) cursors: Cursors,
+    pub(crate) parsed: Parsed,
     pub(crate) pipeline: Pipeline,
     pub(crate) transactions: Transactions,
     /// Statements that only read and wait for their turn or for blocks.
@@ -85,6 +86,7 @@ impl<S: Store> Engine<S> {
             tickets: 0,
             log: LogTail::default(),
             cursors: Cursors::default(),
+            parsed: Parsed::default(),
             pipeline: Pipeline::default(),
             transactions: Transactions::default(),
             reads: Vec::new(),
@@ -117,6 +119,10 @@ impl<S: Store> Engine<S> {
     pub fn handle(&mut self, now: Millis, input: Input) {
         self.now = self.now.max(now);
         match input {
+            Input::Alone(alone) => {
+                self.store.keep_log_for_others(!alone);
+                self.maintenance_due = true;
+            }
             Input::Begin { ticket, read_only } => self.begin(ticket, read_only),
             Input::Committed { ticket, outcome } => self.committed(ticket, outcome),
             Input::DialFailed { target, code } => self.dial_failed(&target, code),

@@ -72,6 +72,8 @@ pub enum DialTarget {
 /// What the skin tells the engine. Names in alphabetical order.
 #[derive(Debug)]
 pub enum Input {
+    /// Whether this engine is the only one that has the store open, as far as is known; it is not, until it is told.
+    Alone(bool),
     /// Opens a transaction. Reply: `Begun`.
     Begin {
         /// Of the reply.

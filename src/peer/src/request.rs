@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             let failure = failure.clone();
             return self.reply(ticket, Err(failure));
         }
-        let prepared = match Prepared::new(text, args) {
+        let prepared = match Prepared::new(&mut self.parsed, text, args) {
             Ok(prepared) => Rc::new(prepared),
             Err(failure) => return self.reply(ticket, Err(failure)),
         };
@@ -222,7 +222,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: Object) {
-        let prepared = match Prepared::new(text, args) {
+        let prepared = match Prepared::new(&mut self.parsed, text, args) {
             Ok(prepared) => prepared,
             Err(failure) => return self.reply(ticket, Err(failure)),
         };

@@ -3,11 +3,12 @@
 //! Because evaluation is pure, a statement that meets a block that is not in memory, or that lost a race with another tab,
 //! is simply run again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use crdt::{Doc, EditError, Op, Stamp, Type, Types};
 use dql::{Access, ConflictPolicy, Declarations, Delete, DqlError, FieldType, Flow, Insert, Needed, PathOp, Plan};
-use dql::{Select, Source, Update};
+use dql::{Select, Source, Statement, Update};
 use store::{ReadError, Store};
 use value::{CollectionName, DocId, ErrorCode, Failure, Object, Value};
 
@@ -23,6 +24,34 @@ pub struct Prepared {
     pub text: String,
     /// What to do.
     pub plan: Plan,
+}
+
+/// The statements that were parsed last: an application repeats few texts with other arguments.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The newest last.
+    statements: VecDeque<(String, Rc<Statement>)>,
+}
+
+/// Statements kept.
+const PARSED_MAX: usize = 32;
+/// Longer texts are not kept: they hold their data, and do not come again.
+const PARSED_BYTES_MAX: usize = 1024;
+
+impl Parsed {
+    fn statement(&mut self, text: &str) -> Result<Rc<Statement>, DqlError> {
+        if let Some((_, statement)) = self.statements.iter().rev().find(|(known, _)| known == text) {
+            return Ok(Rc::clone(statement));
+        }
+        let statement = Rc::new(dql::parse(text)?);
+        if text.len() <= PARSED_BYTES_MAX {
+            if self.statements.len() == PARSED_MAX {
+                self.statements.pop_front();
+            }
+            self.statements.push_back((text.to_owned(), Rc::clone(&statement)));
+        }
+        Ok(statement)
+    }
 }
 
 /// What a statement came to.
@@ -53,8 +82,8 @@ impl From<ReadError> for Stop {
 
 impl Prepared {
     /// Parses a statement and joins it with its arguments.
-    pub fn new(text: String, args: Object) -> Result<Prepared, Failure> {
-        let planned = dql::parse(&text).and_then(|statement| dql::plan_owned(&statement, args));
+    pub fn new(parsed: &mut Parsed, text: String, args: Object) -> Result<Prepared, Failure> {
+        let planned = parsed.statement(&text).and_then(|statement| dql::plan_owned(&statement, args));
         match planned {
             Ok(plan) => Ok(Prepared { text, plan }),
             Err(error) => Err(error.failure(&text)),

@@ -65,7 +65,8 @@ impl Contract {
             Input::Unobserve { observer } => {
                 self.observers.remove(observer);
             }
-            Input::DialFailed { .. }
+            Input::Alone(_)
+            | Input::DialFailed { .. }
             | Input::Frame { .. }
             | Input::LogGap
             | Input::LogGrew { .. }

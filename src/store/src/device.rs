@@ -121,8 +121,6 @@ pub struct DeviceBatch {
     /// Log records up to and including this one go. Of the newest record of all an empty one stays: it is the device's
     /// memory of its head.
     pub delete_log_through: Option<Seq>,
-    /// Bytes of the log records that go, without their frames, for `usage`.
-    pub deleted_log_bytes: u64,
 }
 
 /// How much a device holds.

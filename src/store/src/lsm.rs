@@ -41,6 +41,8 @@ use merge::Merge;
 pub struct Lsm {
     config: LsmConfig,
     layout: &'static dyn ValueLayout,
+    /// No other engine has the device open: flushed log need not wait to be read.
+    alone: bool,
     manifest: Manifest,
     memtable: Memtable,
     cache: Cache,
@@ -65,6 +67,7 @@ impl Lsm {
             applied: manifest.head.floor,
             config,
             layout: &Opaque,
+            alone: false,
             manifest,
             memtable: Memtable::default(),
             cache: Cache::default(),
@@ -315,7 +318,7 @@ impl Store for Lsm {
         match compact::merge(self) {
             compact::Plan::Blocked => {}
             compact::Plan::Idle => {
-                let trim = compact::trim_due(&self.manifest, &self.config).is_some_and(|due| due <= now);
+                let trim = compact::trim_due(self, &self.manifest).is_some_and(|due| due <= now);
                 if trim || !self.quarantining.is_empty() {
                     let step = compact::rewrite(self, now);
                     answer = Some(self.begin(step));
@@ -331,8 +334,12 @@ impl Store for Lsm {
         answer
     }
 
+    fn keep_log_for_others(&mut self, keep: bool) {
+        self.alone = !keep;
+    }
+
     fn maintenance_at(&self) -> Option<Millis> {
-        compact::trim_due(&self.manifest, &self.config)
+        compact::trim_due(self, &self.manifest)
     }
 
     fn maintained(&mut self, outcome: Result<Written, DeviceError>) -> Result<(), OpenError> {

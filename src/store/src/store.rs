@@ -124,6 +124,9 @@ pub trait Store {
         None
     }
 
+    /// Says whether other engines over the same device may still have to read what was just flushed from the log.
+    fn keep_log_for_others(&mut self, _keep: bool) {}
+
     /// Returns when `maintenance` will have something to do though nothing is committed until then; `None` for never.
     fn maintenance_at(&self) -> Option<Millis> {
         None

@@ -9,9 +9,9 @@
 //! | `meta` | `manifest`, `state`, `format`, or `record/<name>` | bytes |
 //! | `blob` | content hash and chunk number | reserved for attachments |
 //!
-//! `state` is five numbers (head, log bytes, log records, segment bytes, segments), kept by the two kinds of transaction that
-//! write, so that an append costs one get and two puts and usage costs one get. Every call is one transaction. Inside one
-//! nothing is awaited but IndexedDB; a body that fails aborts. Appends name their durability, which rexie cannot: they run on a
+//! `state` counts blocks, so that usage reads none of them. An append asks for the head and writes behind it in one go: one
+//! question, one write. Every call is one transaction. Inside one nothing is awaited but IndexedDB; a body that fails aborts.
+//! Appends name their durability, which rexie cannot: they run on a
 //! second connection, opened with web-sys, which also hears that the browser has closed the database. A call that finds
 //! the connection gone reopens it and is done once more: a repeated append meets its own record as a conflict. A page that
 //! wants to delete the database is let: both connections close at once, and the device answers `Closed` for ever after.
@@ -31,7 +31,7 @@ use value::{Millis, Seq};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
-use body::{BLOB, META, RECORD, SEG, State, WAL, get, put};
+use body::{BLOB, META, RECORD, SEG, WAL, get, put};
 use error::from_rexie;
 use guard::{Guard, IDENTITY};
 use raw::Raw;
@@ -46,8 +46,6 @@ const OPEN_WAIT_MS_MAX: u32 = 10_000;
 pub struct IndexedDb {
     name: String,
     connection: RefCell<Option<Rc<Connection>>>,
-    /// The state as this tab's last append left it; other tabs may have moved it since.
-    state: Cell<Option<State>>,
     closed: Cell<bool>,
     guard: Rc<Guard>,
 }
@@ -75,7 +73,6 @@ impl IndexedDb {
         let device = IndexedDb {
             name: name.to_owned(),
             connection: RefCell::new(None),
-            state: Cell::new(None),
             closed: Cell::new(false),
             guard: Rc::default(),
         };
@@ -267,27 +264,18 @@ impl Device for IndexedDb {
         durability: Durability,
     ) -> Result<Appended, DeviceError> {
         let record = &record;
-        let believed = self.state.take().filter(|state| state.head == expected);
-        let (appended, state) = self
-            .retried(async |connection| {
-                if let Some(believed) = believed {
-                    let transaction = connection.raw.begin(&[WAL, META], durability)?;
-                    match body::append_to(&transaction, believed, now, record).await {
-                        Ok(None) => transaction.abort().await,
-                        Ok(Some(state)) => {
-                            let done = (Appended::Done(state.head), Some(state));
-                            return transaction.finish(Ok(done)).await;
-                        }
-                        Err(error) => return transaction.finish(Err(error)).await,
-                    }
-                }
-                let transaction = connection.raw.begin(&[WAL, META], durability)?;
-                let result = body::append(&transaction, expected, now, record).await;
-                transaction.finish(result).await
-            })
-            .await?;
-        self.state.set(state);
-        Ok(appended)
+        self.retried(async |connection| {
+            let transaction = connection.raw.begin(&[WAL], durability)?;
+            match body::append_to(&transaction, expected, now, record).await {
+                Ok(None) => transaction.abort().await,
+                Ok(Some(seq)) => return transaction.finish(Ok(Appended::Done(seq))).await,
+                Err(error) => return transaction.finish(Err(error)).await,
+            }
+            let transaction = connection.raw.begin(&[WAL, META], durability)?;
+            let result = body::append(&transaction, expected, now, record).await;
+            transaction.finish(result).await
+        })
+        .await
     }
 
     async fn tail(&self, after: Seq) -> Result<Records, DeviceError> {
@@ -358,7 +346,7 @@ impl Device for IndexedDb {
 
     async fn usage(&self) -> Result<Usage, DeviceError> {
         self.retried(async |connection| {
-            let transaction = connection.begin(&[META], TransactionMode::ReadOnly)?;
+            let transaction = connection.begin(&[WAL, META], TransactionMode::ReadOnly)?;
             finish(transaction, body::usage).await
         })
         .await

@@ -69,6 +69,14 @@ pub async fn acquire(name: &str, patience: Patience) -> Option<Lock> {
     granted.then_some(Lock { release, ended })
 }
 
+/// Counts the locks that are held under names with a prefix; `None` when the host does not tell.
+pub async fn count_held(prefix: &str) -> Option<usize> {
+    let snapshot = js::call_async(&js::navigator("locks"), "query", &[]).await.ok()?;
+    let held = js_sys::Array::from(&js::property(&snapshot, "held"));
+    let name = |lock: &JsValue| js::property(lock, "name").as_string().unwrap_or_default();
+    Some(held.iter().filter(|lock| name(lock).starts_with(prefix)).count())
+}
+
 /// Takes the first free lock of a numbered family.
 pub async fn acquire_slot(prefix: &str, count: u8) -> Option<(u8, Lock)> {
     for slot in 0..count {

@@ -105,7 +105,11 @@ impl Driver {
     }
 
     /// Tells the other tabs of a record: `after` (8 bytes, big-endian), `seq` (the same), the record; or nothing but that.
+    /// While there are none, nothing is said: who comes later is told to read.
     fn tell_record(&self, after: Seq, seq: Seq, record: Option<Vec<u8>>) {
+        if self.tabs.alone.get() {
+            return;
+        }
         let body = record.map_or(JsValue::UNDEFINED, |record| {
             js::bytes_to(&[&after.0.to_be_bytes()[..], &seq.0.to_be_bytes()[..], &record[..]].concat())
         });

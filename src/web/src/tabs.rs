@@ -57,6 +57,10 @@ pub struct Tabs {
     others: RefCell<SmallMap<String, Other>>,
     logins: RefCell<SmallMap<u64, Login>>,
     told_on: Cell<bool>,
+    /// Counts what was heard of other tabs, so that an older answer about them is known as such.
+    heard: Cell<u64>,
+    /// No other tab has the store open, as far as is known.
+    pub(crate) alone: Cell<bool>,
 }
 
 /// What a tab wants of the network.
@@ -99,6 +103,8 @@ impl Tabs {
             others: RefCell::default(),
             logins: RefCell::default(),
             told_on: Cell::new(false),
+            heard: Cell::new(0),
+            alone: Cell::new(false),
         }
     }
 
@@ -182,6 +188,7 @@ impl Tabs {
 /// Joins the other tabs, and waits for the locks that make this tab the one for links and the one for compaction.
 pub fn start(driver: &Rc<Driver>) {
     if !driver.tabs.is_among_others() {
+        set_alone(driver, true);
         driver.feed(Input::MayCompact(true));
         return hold(driver);
     }
@@ -195,7 +202,25 @@ pub fn start(driver: &Rc<Driver>) {
     // Commits of other tabs between this one's boot and now were not heard.
     driver.log_grew();
     driver.tabs.tell_wants();
+    ask_whether_alone(driver);
     election::start(driver);
+}
+
+/// Tells the engine when no other tab has the store open; every other tab says something when it comes.
+fn ask_whether_alone(driver: &Rc<Driver>) {
+    let prefix = driver.tabs.lock_name("tab:");
+    let (heard, weak) = (driver.tabs.heard.get(), Rc::downgrade(driver));
+    spawn_local(async move {
+        let alone = lock::count_held(&prefix).await == Some(1);
+        if let Some(driver) = weak.upgrade().filter(|driver| alone && driver.tabs.heard.get() == heard) {
+            set_alone(&driver, true);
+        }
+    });
+}
+
+fn set_alone(driver: &Rc<Driver>, alone: bool) {
+    driver.tabs.alone.set(alone);
+    driver.feed(Input::Alone(alone));
 }
 
 /// Gives up links, locks and the number among the tabs, in good order, until `start`.
@@ -247,6 +272,12 @@ pub fn hold(driver: &Rc<Driver>) {
 
 fn hear(driver: &Rc<Driver>, message: Message) {
     let tabs = &driver.tabs;
+    tabs.heard.set(tabs.heard.get() + 1);
+    if tabs.alone.get() {
+        set_alone(driver, false);
+        // Since it read the log nobody may have told it of what was appended.
+        tabs.post("log", JsValue::UNDEFINED);
+    }
     let field = |name| js::property(&message.body, name);
     match (message.kind.as_str(), tabs.holder.get()) {
         ("ask" | "beat", _) => election::hear(driver, &message.kind, &message.body),
@@ -324,6 +355,7 @@ fn watch(driver: &Rc<Driver>, tab: String) {
         let subscriptions = gone.map(|other| other.subscriptions).unwrap_or_default();
         subscriptions.into_values().for_each(|subscription| driver.feed(Input::Unsubscribe { subscription }));
         set_sync(&driver);
+        ask_whether_alone(&driver);
     });
 }
 

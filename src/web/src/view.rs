@@ -1,6 +1,6 @@
 //! The small objects that cross the border: options in; status and presence out.
 
-use js_sys::{BigInt, Uint8Array};
+use js_sys::BigInt;
 use peer::io::{BigPeerState, LinkKind, PeerInfo, PresenceGraph, Status};
 use serde::{Deserialize, Serialize};
 use value::{Object, Value, cbor};
@@ -139,7 +139,8 @@ fn plain(view: &impl Serialize) -> JsValue {
     view.serialize(&serializer).expect("numbers, text and lists always become objects")
 }
 
-/// Rows as one buffer of CBOR and the end of each row in it; `_id`s as a CBOR array.
+/// Rows as one buffer of CBOR and the end of each row in it; `_id`s as a CBOR array. What is empty is left out: a buffer of
+/// JavaScript's costs more than a small write.
 pub fn rows(rows: &[Value], mutated: &[Value], commit: Option<value::Seq>) -> JsValue {
     let mut writer = value::Writer::new();
     let mut ends = Vec::with_capacity(rows.len());
@@ -147,13 +148,21 @@ pub fn rows(rows: &[Value], mutated: &[Value], commit: Option<value::Seq>) -> Js
         cbor::encode_into(row, &mut writer);
         ends.push(writer.len() as u32);
     }
-    let mutated = if mutated.is_empty() { Vec::new() } else { cbor::encode(&Value::Array(mutated.to_vec())) };
-    js::object(&[
-        ("bytes", js::bytes_to(&writer.finish())),
-        ("ends", js_sys::Uint32Array::from(ends.as_slice()).into()),
-        ("mutated", Uint8Array::from(mutated.as_slice()).into()),
-        ("commit", seq(commit)),
-    ])
+    let answer = js::object(&[]);
+    if !ends.is_empty() {
+        js::set(&answer, "bytes", &js::bytes_to(&writer.finish()));
+        js::set(&answer, "ends", &js_sys::Uint32Array::from(ends.as_slice()));
+    }
+    if !mutated.is_empty() {
+        let mut ids = value::Writer::new();
+        cbor::encode_array_head(mutated.len(), &mut ids);
+        mutated.iter().for_each(|id| cbor::encode_into(id, &mut ids));
+        js::set(&answer, "mutated", &js::bytes_to(&ids.finish()));
+    }
+    if commit.is_some() {
+        js::set(&answer, "commit", &seq(commit));
+    }
+    answer
 }
 
 /// Returns a place in the log, or `undefined`.

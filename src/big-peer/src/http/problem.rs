@@ -116,13 +116,8 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::StorePersistenceDirectoryLocked
         | ErrorCode::SyncUnreachable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::StoreQuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,
-        // The server's own store is not encrypted: these are a Small Peer's.
-        ErrorCode::EncryptionExtraneousPassphraseGiven
-        | ErrorCode::EncryptionPassphraseMissing
-        | ErrorCode::EncryptionWrongKey
-        | ErrorCode::Internal
-        | ErrorCode::IoOperationFailed
-        | ErrorCode::StoreNewerFormat
-        | ErrorCode::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::Internal | ErrorCode::IoOperationFailed | ErrorCode::StoreNewerFormat | ErrorCode::Unknown => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
     }
 }

@@ -79,11 +79,13 @@ pub(crate) fn rewrite(lsm: &Lsm, now: Millis) -> Planned {
 }
 
 /// Returns when some of the flushed log can go; `None` when there is none that the limits do not keep.
-pub(crate) fn trim_due(manifest: &Manifest, config: &LsmConfig) -> Option<Millis> {
+pub(crate) fn trim_due(lsm: &Lsm, manifest: &Manifest) -> Option<Millis> {
+    let config = &lsm.config;
     let oldest = manifest.marks.first()?;
     let made = Hlc(oldest.through.0).millis();
     let over = log_bytes(manifest) > log_bytes_kept(manifest, config);
-    Some(made.plus(if over { config.wal_keep_ms_min } else { config.wal_keep_ms }))
+    let for_others = if lsm.alone { 0 } else { config.wal_keep_ms_min };
+    Some(made.plus(if over { for_others } else { config.wal_keep_ms }))
 }
 
 fn log_bytes(manifest: &Manifest) -> u64 {
@@ -98,16 +100,13 @@ fn log_bytes_kept(manifest: &Manifest, config: &LsmConfig) -> u64 {
 
 /// Plans a manifest with the marks over the limits dropped, and their log with them.
 fn trimmed(lsm: &Lsm, mut next: Manifest, built: Vec<Built>, now: Millis) -> Planned {
-    let before = log_bytes(&next);
     let mut through = None;
-    while trim_due(&next, &lsm.config).is_some_and(|due| due <= now) {
+    while trim_due(lsm, &next).is_some_and(|due| due <= now) {
         next.head.log_start = next.marks.remove(0).through;
         through = Some(next.head.log_start);
     }
-    let deleted_log_bytes = before - log_bytes(&next);
     let mut planned = planned(lsm, next, built, &[]);
     planned.1.delete_log_through = through;
-    planned.1.deleted_log_bytes = deleted_log_bytes;
     planned
 }
 

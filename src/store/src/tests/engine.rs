@@ -190,6 +190,10 @@ fn flushed_log_waits_for_the_other_tabs_and_then_goes_without_a_commit() {
     assert_eq!(tab.store.maintain(due), Ok(1));
     assert_eq!(device.boot_now().unwrap().log, []);
     assert_eq!(tab.store.with(|lsm| lsm.maintenance_at()), None);
+    tab.store.with(|lsm| lsm.keep_log_for_others(false));
+    tab.commit(NOW.plus(20_000), &put("c", "1")).unwrap();
+    tab.store.flush(NOW.plus(20_000)).unwrap();
+    assert_eq!(device.boot_now().unwrap().log, [], "nobody else has to read it");
     assert!(tab.commit(NOW, &put("b", "1")).unwrap() > seq, "the device remembers its head");
 }
 

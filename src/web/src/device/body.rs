@@ -33,37 +33,36 @@ pub async fn put(store: &rexie::Store, key: &str, bytes: &[u8]) -> Result<(), De
     store.put(&js::bytes_to(bytes), Some(&JsValue::from_str(key))).await.map(drop).map_err(from_rexie)
 }
 
-/// What the two kinds of writing transactions keep beside the data.
+/// What is kept beside the blocks, so that nobody has to read them to know how much they are: five numbers of 8 bytes, of which
+/// the first three are no longer used, then bytes and count of segments.
 #[derive(Clone, Copy, Default)]
-pub struct State {
-    /// The newest record of the log.
-    pub head: Seq,
-    usage: Usage,
+struct State {
+    segment_bytes: u64,
+    segments: u64,
 }
 
 impl State {
     fn decode(bytes: Option<&[u8]>) -> State {
-        let mut numbers = bytes
-            .unwrap_or_default()
-            .chunks_exact(8)
-            .map(|chunk| chunk.iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte)));
+        let mut numbers = bytes.unwrap_or_default().chunks_exact(8).skip(3).map(number);
         let mut next = || numbers.next().unwrap_or(0);
-        let head = Seq(next());
-        let (log_bytes, log_records, segment_bytes, segments) = (next(), next(), next(), next());
-        State { head, usage: Usage { log_bytes, log_records, segment_bytes, segments, meta_bytes: 0 } }
+        State { segment_bytes: next(), segments: next() }
     }
 
     fn encode(self) -> Vec<u8> {
-        let usage = self.usage;
-        [self.head.0, usage.log_bytes, usage.log_records, usage.segment_bytes, usage.segments]
-            .iter()
-            .flat_map(|number| number.to_be_bytes())
-            .collect()
+        [0, 0, 0, self.segment_bytes, self.segments].iter().flat_map(|number| number.to_be_bytes()).collect()
     }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn seq_key(seq: Seq) -> JsValue {
     js::bytes_to(&seq.0.to_be_bytes())
+}
+
+fn seq_of(key: &JsValue) -> Seq {
+    Seq(number(&js::bytes_from(key)))
 }
 
 /// Reads everything that a peer needs to start.
@@ -81,7 +80,7 @@ pub async fn boot(transaction: &Transaction) -> Result<BootImage, DeviceError> {
     let keys = wal.get_all_keys(None, None).await.map_err(from_rexie)?;
     let values = wal.get_all(None, None).await.map_err(from_rexie)?;
     for (key, value) in keys.iter().zip(&values) {
-        let seq = Seq(js::bytes_from(key).iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
+        let seq = seq_of(key);
         let framed = js::bytes_from(value);
         match log::unframe(&framed) {
             // What is left of a trimmed head is no commit.
@@ -94,55 +93,54 @@ pub async fn boot(transaction: &Transaction) -> Result<BootImage, DeviceError> {
     Ok(image)
 }
 
-/// Appends behind the head that the writer knows, and says how the state is afterwards.
+/// Appends behind the head that the writer believes to be the present one. The question whether it is and the write go out
+/// together, which saves waiting for the answer. `None`: it is not, nothing may be kept, and the caller asks with `append`.
+pub async fn append_to(
+    transaction: &RawTransaction,
+    believed: Seq,
+    now: Millis,
+    record: &[u8],
+) -> Result<Option<Seq>, DeviceError> {
+    let range = KeyRange::lower_bound(&seq_key(believed), Some(false)).map_err(error::from_key)?;
+    // The head itself, and one behind it if there is one: asked before the write, so the write is not among them.
+    let found = transaction.ask_keys(WAL, &range.into(), 2)?;
+    let seq = put_record(transaction, believed, now, record)?;
+    let is_head = match found.keys().await?.as_slice() {
+        [] => believed == Seq(0),
+        [key] => seq_of(key) == believed,
+        _ => false,
+    };
+    Ok(is_head.then_some(seq))
+}
+
+/// Appends behind the head that the writer knows.
 pub async fn append(
     transaction: &RawTransaction,
     expected: Seq,
     now: Millis,
     record: &[u8],
-) -> Result<(Appended, Option<State>), DeviceError> {
-    let state = State::decode(transaction.get(META, &"state".into()).await?.as_deref());
-    if state.head > expected {
-        let manifest = transaction.get(META, &"manifest".into()).await?;
+) -> Result<Appended, DeviceError> {
+    let range = KeyRange::lower_bound(&seq_key(expected), Some(false)).map_err(error::from_key)?;
+    let keys = transaction.ask_keys(WAL, &range.into(), 2)?.keys().await?;
+    let manifest = transaction.get(META, &"manifest".into()).await?;
+    if keys.iter().any(|key| seq_of(key) > expected) {
         let range = KeyRange::lower_bound(&seq_key(expected), Some(true)).map_err(error::from_key)?;
         let framed = transaction.get_all(WAL, &range.into()).await?;
-        return Ok((Appended::Conflict(records_after(expected, manifest.as_deref(), &framed)?), None));
+        return records_after(expected, manifest.as_deref(), &framed).map(Appended::Conflict);
     }
-    // A head beyond ours can only mean that the database was deleted under the writer.
-    if state.head < expected {
+    let head = manifest.as_deref().map(manifest_head).transpose();
+    let head = head.map_err(|error| error::damaged("the manifest", error))?.unwrap_or_default();
+    // A head beyond what there is can only mean that the database was deleted under the writer.
+    if keys.is_empty() && expected > head.floor {
         return Err(DeviceError::Closed);
     }
-    let state = put_record(transaction, state, now, record)?;
-    Ok((Appended::Done(state.head), Some(state)))
+    put_record(transaction, expected, now, record).map(Appended::Done)
 }
 
-/// Appends to a state that is only believed to be the present one: the question and the writes go out together, which saves
-/// waiting for the answer. `None`: it was not, nothing may be kept, and the caller asks properly.
-pub async fn append_to(
-    transaction: &RawTransaction,
-    believed: State,
-    now: Millis,
-    record: &[u8],
-) -> Result<Option<State>, DeviceError> {
-    let present = transaction.ask(META, &"state".into())?;
-    let state = put_record(transaction, believed, now, record)?;
-    let present = present.bytes().await?;
-    Ok((present == Some(believed.encode())).then_some(state))
-}
-
-fn put_record(
-    transaction: &RawTransaction,
-    mut state: State,
-    now: Millis,
-    record: &[u8],
-) -> Result<State, DeviceError> {
-    state.head = log::next_seq(state.head, now);
-    let framed = log::frame(state.head, record);
-    state.usage.log_bytes += framed.len() as u64;
-    state.usage.log_records += 1;
-    transaction.put(WAL, &seq_key(state.head), &framed)?;
-    transaction.put(META, &"state".into(), &state.encode())?;
-    Ok(state)
+fn put_record(transaction: &RawTransaction, head: Seq, now: Millis, record: &[u8]) -> Result<Seq, DeviceError> {
+    let seq = log::next_seq(head, now);
+    transaction.put(WAL, &seq_key(seq), &log::frame(seq, record))?;
+    Ok(seq)
 }
 
 /// Reads the records after a sequence.
@@ -179,13 +177,22 @@ pub async fn read(transaction: &Transaction, blocks: &[BlockId]) -> Result<Vec<O
     Ok(found)
 }
 
-/// Reads how much is held.
+/// Reads how much is held; the log is read for it, which is short.
 pub async fn usage(transaction: &Transaction) -> Result<Usage, DeviceError> {
+    let bytes_of = |values: &[JsValue]| -> u64 {
+        values.iter().map(|value| u64::from(js_sys::Uint8Array::new(value).length())).sum()
+    };
     let meta = transaction.store(META).map_err(from_rexie)?;
-    let state = State::decode(get(&meta, "state").await?.as_deref());
+    let State { segment_bytes, segments } = State::decode(get(&meta, "state").await?.as_deref());
     let values = meta.get_all(None, None).await.map_err(from_rexie)?;
-    let meta_bytes = values.iter().map(|value| u64::from(js_sys::Uint8Array::new(value).length())).sum();
-    Ok(Usage { meta_bytes, ..state.usage })
+    let wal = transaction.store(WAL).map_err(from_rexie)?.get_all(None, None).await.map_err(from_rexie)?;
+    Ok(Usage {
+        log_bytes: bytes_of(&wal),
+        log_records: wal.len() as u64,
+        segment_bytes,
+        segments,
+        meta_bytes: bytes_of(&values),
+    })
 }
 
 fn records_after(after: Seq, manifest: Option<&[u8]>, framed: &[JsValue]) -> Result<Records, DeviceError> {
@@ -216,9 +223,9 @@ pub async fn write(transaction: &Transaction, batch: &DeviceBatch) -> Result<Wri
         return present.map(Written::Conflict).ok_or(DeviceError::Closed);
     }
     let mut state = State::decode(get(&meta, "state").await?.as_deref());
-    swap_blocks(transaction, batch, &mut state.usage).await?;
+    swap_blocks(transaction, batch, &mut state).await?;
     if let Some(through) = batch.delete_log_through {
-        trim_log(transaction, through, batch.deleted_log_bytes, &mut state).await?;
+        trim_log(transaction, through).await?;
     }
     put(&meta, "manifest", &batch.manifest).await?;
     for (name, bytes) in &batch.meta {
@@ -228,33 +235,30 @@ pub async fn write(transaction: &Transaction, batch: &DeviceBatch) -> Result<Wri
     Ok(Written::Done)
 }
 
-async fn swap_blocks(transaction: &Transaction, batch: &DeviceBatch, usage: &mut Usage) -> Result<(), DeviceError> {
+async fn swap_blocks(transaction: &Transaction, batch: &DeviceBatch, state: &mut State) -> Result<(), DeviceError> {
     let seg = transaction.store(SEG).map_err(from_rexie)?;
     for block in &batch.deletes {
         seg.delete(js::bytes_to(&block.to_bytes())).await.map_err(from_rexie)?;
     }
-    usage.segments = usage.segments.saturating_sub(batch.deletes.len() as u64);
-    usage.segment_bytes = usage.segment_bytes.saturating_sub(batch.deleted_bytes);
-    usage.segments += batch.puts.len() as u64;
-    usage.segment_bytes += batch.puts.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+    state.segments = state.segments.saturating_sub(batch.deletes.len() as u64);
+    state.segment_bytes = state.segment_bytes.saturating_sub(batch.deleted_bytes);
+    state.segments += batch.puts.len() as u64;
+    state.segment_bytes += batch.puts.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
     let puts = batch.puts.iter().map(|(block, bytes)| (js::bytes_to(bytes), Some(js::bytes_to(&block.to_bytes()))));
     seg.put_all(puts).await.map_err(from_rexie)
 }
 
 /// Deletes a prefix of the log; of its newest record an empty one stays.
-async fn trim_log(transaction: &Transaction, through: Seq, bytes: u64, state: &mut State) -> Result<(), DeviceError> {
+async fn trim_log(transaction: &Transaction, through: Seq) -> Result<(), DeviceError> {
     let wal = transaction.store(WAL).map_err(from_rexie)?;
-    let range = || KeyRange::upper_bound(&seq_key(through), Some(false)).map_err(error::from_key);
-    let gone = u64::from(wal.count(Some(range()?)).await.map_err(from_rexie)?);
-    wal.delete(range()?.into()).await.map_err(from_rexie)?;
-    let usage = &mut state.usage;
-    usage.log_bytes = usage.log_bytes.saturating_sub(bytes + gone * log::FRAME_OVERHEAD_BYTES as u64);
-    usage.log_records = usage.log_records.saturating_sub(gone);
-    if state.head.0 > 0 && state.head <= through {
-        let stub = log::frame(state.head, &[]);
-        usage.log_bytes += stub.len() as u64;
-        usage.log_records += 1;
-        wal.put(&js::bytes_to(&stub), Some(&seq_key(state.head))).await.map(drop).map_err(from_rexie)?;
+    let gone = || KeyRange::upper_bound(&seq_key(through), Some(false)).map_err(error::from_key);
+    let kept = KeyRange::lower_bound(&seq_key(through), Some(true)).map_err(error::from_key)?;
+    let behind = wal.count(Some(kept)).await.map_err(from_rexie)?;
+    let head = if behind == 0 { wal.get_all_keys(Some(gone()?), None).await.map_err(from_rexie)?.pop() } else { None };
+    wal.delete(gone()?.into()).await.map_err(from_rexie)?;
+    if let Some(key) = head {
+        let stub = log::frame(seq_of(&key), &[]);
+        wal.put(&js::bytes_to(&stub), Some(&key)).await.map(drop).map_err(from_rexie)?;
     }
     Ok(())
 }

@@ -112,6 +112,11 @@ impl RawTransaction {
         Ok(Asked(Answer::to(self.request(store, "get", std::slice::from_ref(key))?)))
     }
 
+    /// Asks for the first keys of a range without waiting for them, as `ask`.
+    pub fn ask_keys(&self, store: &str, range: &JsValue, count: u32) -> Result<AskedKeys, DeviceError> {
+        Ok(AskedKeys(Answer::to(self.request(store, "getAllKeys", &[range.clone(), count.into()])?)))
+    }
+
     /// Reads all values of a range.
     pub async fn get_all(&self, store: &str, range: &JsValue) -> Result<Vec<JsValue>, DeviceError> {
         let request = self.request(store, "getAll", std::slice::from_ref(range))?;
@@ -146,6 +151,16 @@ impl RawTransaction {
         let store = self.transaction.object_store(store).map_err(|exception| from_exception(&exception))?;
         let request = js::call(&store, method, arguments).map_err(|exception| from_exception(&exception))?;
         Ok(request.unchecked_into())
+    }
+}
+
+/// Keys that were asked for.
+pub struct AskedKeys(Answer);
+
+impl AskedKeys {
+    /// Waits for them.
+    pub async fn keys(self) -> Result<Vec<JsValue>, DeviceError> {
+        Ok(js_sys::Array::from(&self.0.wait().await?).to_vec())
     }
 }
 
