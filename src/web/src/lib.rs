@@ -40,7 +40,7 @@ mod view;
 /// A bulk insert makes and drops some 100,000 small values; this one answers each in constant time (docs/decisions/0005).
 #[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+static ALLOCATOR: rlsf::GlobalTlsf = rlsf::GlobalTlsf::new();
 
 pub use cipher::Secret;
 pub use device::IndexedDb;

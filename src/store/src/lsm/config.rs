@@ -33,7 +33,8 @@ impl Default for LsmConfig {
             wal_keep_bytes: 8 * 1024 * 1024,
             wal_keep_ms: 24 * 60 * 60 * 1000,
             wal_keep_ms_min: 2 * 1000,
-            segment_bytes: 128 * 1024,
+            // With its last row and the allocator's own bytes just below a power of two.
+            segment_bytes: 127 * 1024,
             cache_bytes_max: 128 * 1024 * 1024,
             merge_bytes_max: 512 * 1024,
         }
