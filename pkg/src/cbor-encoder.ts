@@ -201,12 +201,15 @@ export class Encoder {
 
   /** Writes the fields of an object; one without a value is left out, as in JSON. */
   #fields(object: Record<string, unknown>, depthLeft: number): void {
-    let keys = Object.keys(object);
-    if (keys.some((name) => object[name] === undefined)) keys = keys.filter((name) => object[name] !== undefined);
-    this.#head(5, keys.length);
+    const keys = Object.keys(object);
+    let count = keys.length;
+    for (const name of keys) if (object[name] === undefined) count -= 1;
+    this.#head(5, count);
     for (const name of keys) {
+      const field = object[name];
+      if (field === undefined) continue;
       this.#name(name);
-      this.#write(name, object[name], depthLeft - 1);
+      this.#write(name, field, depthLeft - 1);
     }
   }
 }

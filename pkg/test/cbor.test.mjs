@@ -15,6 +15,27 @@ test('values read back as written', () => {
   for (const value of values) assert.deepEqual(CBOR.decode(CBOR.encode(value)), value);
 });
 
+test('text of every length and kind is what TextEncoder makes of it', () => {
+  for (const letter of ['x', 'ż', '€', '😀', '\ud800']) {
+    for (const length of [0, 1, 7, 8, 11, 12, 23, 24, 31, 32, 33, 85, 86, 95, 96, 97, 127, 128, 255, 256, 21_845, 21_846, 65_535, 65_536]) {
+      const text = letter.repeat(length);
+      const bytes = new TextEncoder().encode(text);
+      const encoded = CBOR.encode(text);
+      const head = bytes.length < 24 ? 1 : bytes.length < 256 ? 2 : bytes.length < 65_536 ? 3 : 5;
+      assert.equal(encoded.length, head + bytes.length, `${letter} ${length}`);
+      assert.deepEqual(encoded.subarray(head), bytes, `${letter} ${length}`);
+      assert.equal(CBOR.decode(encoded), new TextDecoder().decode(bytes));
+    }
+  }
+});
+
+test('a value may be encoded while another is, and after one that was refused', () => {
+  const outer = { a: 'x'.repeat(50), get b() { return CBOR.encode({ inner: [1, 2, 3] }).length; }, c: 'end' };
+  assert.deepEqual(CBOR.decode(CBOR.encode(outer)), { a: outer.a, b: 11, c: 'end' });
+  assert.throws(() => CBOR.encode({ a: 'left over', b: NaN }), DittoError);
+  assert.deepEqual(CBOR.decode(CBOR.encode([1])), [1]);
+});
+
 test('integers take the form of the RFC', () => {
   // RFC 8949, appendix A.
   const vectors = { 0: '00', 23: '17', 24: '1818', 100: '1864', 1000: '1903e8', 1000000: '1a000f4240', 1000000000000: '1b000000e8d4a51000' };

@@ -55,7 +55,7 @@ const TEMPLATES_MAX: usize = 64;
 /// Writes rows as columns.
 pub(crate) fn pack(rows: &Rows, layout: &dyn ValueLayout) -> Vec<u8> {
     let (mut keys, mut numbers) = (Writer::new(), Writer::new());
-    let mut templates: Vec<Template> = vec![Template::of(&[], &[0..0])];
+    let mut templates: Vec<Template> = vec![Template::of(&[], std::slice::from_ref(&(0..0)))];
     let (mut before, mut parts) = (Vec::new(), Vec::new());
     // Most rows look like the row before.
     let mut last = 0;
@@ -72,7 +72,7 @@ pub(crate) fn pack(rows: &Rows, layout: &dyn ValueLayout) -> Vec<u8> {
                 layout.variable_parts(key, value, &mut parts);
                 last = template_of(&mut templates, last, value, &parts);
                 if last == 0 {
-                    templates[0].add(value, &[0..value.len()]);
+                    templates[0].add(value, std::slice::from_ref(&(0..value.len())));
                 } else {
                     templates[last].add(value, &parts);
                 }
