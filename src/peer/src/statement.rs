@@ -121,14 +121,11 @@ impl Prepared {
                 let (deciding, needed) = (select.deciding(), select.needed());
                 let extent = if select.stops_early() { Extent::Some } else { Extent::Whole };
                 // Reading few fields twice is quicker than reading all fields of what is not wanted.
-                let first = match &deciding {
-                    Needed::Named(names) if types.0.is_empty() && !names.is_empty() && deciding != needed => {
-                        Some(names)
-                    }
-                    Needed::All | Needed::Named(_) => None,
-                };
+                let in_two_steps = types.0.is_empty()
+                    && deciding != needed
+                    && matches!(&deciding, Needed::Named(names) if !names.is_empty());
                 read(source, view, extent, |row| {
-                    if first.is_some() && !row.fields(&deciding)?.is_some_and(|object| run.wants(&object)) {
+                    if in_two_steps && !row.fields(&deciding)?.is_some_and(|object| run.wants(&object)) {
                         return Ok(Scan::Continue);
                     }
                     let object = if types.0.is_empty() { row.fields(&needed)? } else { row.typed(&types)? };
@@ -169,7 +166,7 @@ impl Prepared {
                 }
                 (false, true, ConflictPolicy::UpdateLocalDiff) => crdt::upsert_changed(&known, document, &types, stamp),
                 (false, true, ConflictPolicy::Nothing) => continue,
-                (false, true, ConflictPolicy::Fail) => return Err(conflict(&insert.collection, &id, "exists")),
+                (false, true, ConflictPolicy::Fail) => return Err(conflict(&insert.collection, &id)),
             };
             add(&mut outcome, Touched { collection: &insert.collection, id, before, known }, &delta.map_err(refused)?);
         }
@@ -338,14 +335,14 @@ fn op_of(operation: PathOp) -> Result<Op, Stop> {
     })
 }
 
-fn conflict(collection: &CollectionName, id: &DocId, what: &str) -> Stop {
+fn conflict(collection: &CollectionName, id: &DocId) -> Stop {
     let id = match id.to_value() {
         Value::Str(text) => format!("'{text}'"),
         Value::Int(int) => int.to_string(),
         other => format!("{other:?}"),
     };
     let message = format!(
-        "Identifier conflict on document {id}: it {what} in collection {collection}; \
+        "Identifier conflict on document {id}: it exists in collection {collection}; \
          choose ON ID CONFLICT DO UPDATE, DO UPDATE_LOCAL_DIFF or DO NOTHING"
     );
     failed(ErrorCode::StoreIdentifierConflict, message)

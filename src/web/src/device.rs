@@ -9,7 +9,7 @@
 //! | `meta` | `manifest`, `state`, `format`, or `record/<name>` | bytes |
 //! | `blob` | content hash and chunk number | reserved for attachments |
 //!
-//! `state` counts blocks, so that usage reads none of them. An append asks for the head and writes behind it in one go: one
+//! `state` has the bytes of all blocks, so that usage reads none of them. An append asks for the head and writes behind it in one go: one
 //! question, one write. Every call is one transaction. Inside one nothing is awaited but IndexedDB; a body that fails aborts.
 //! Appends name their durability, which rexie cannot: they run on a
 //! second connection, opened with web-sys, which also hears that the browser has closed the database. A call that finds
@@ -346,7 +346,7 @@ impl Device for IndexedDb {
 
     async fn usage(&self) -> Result<Usage, DeviceError> {
         self.retried(async |connection| {
-            let transaction = connection.begin(&[WAL, META], TransactionMode::ReadOnly)?;
+            let transaction = connection.begin(&[WAL, SEG, META], TransactionMode::ReadOnly)?;
             finish(transaction, body::usage).await
         })
         .await

@@ -33,23 +33,21 @@ pub async fn put(store: &rexie::Store, key: &str, bytes: &[u8]) -> Result<(), De
     store.put(&js::bytes_to(bytes), Some(&JsValue::from_str(key))).await.map(drop).map_err(from_rexie)
 }
 
-/// What is kept beside the blocks, so that nobody has to read them to know how much they are: five numbers of 8 bytes, of which
-/// the first three are no longer used, then bytes and count of segments.
+/// What is kept beside the blocks, so that nobody has to read them to know how much they are: numbers of 8 bytes, of which the
+/// fourth is the bytes of all segments; the others are no longer used.
 #[derive(Clone, Copy, Default)]
 struct State {
     segment_bytes: u64,
-    segments: u64,
 }
 
 impl State {
     fn decode(bytes: Option<&[u8]>) -> State {
-        let mut numbers = bytes.unwrap_or_default().chunks_exact(8).skip(3).map(number);
-        let mut next = || numbers.next().unwrap_or(0);
-        State { segment_bytes: next(), segments: next() }
+        let fourth = bytes.unwrap_or_default().chunks_exact(8).nth(3);
+        State { segment_bytes: fourth.map_or(0, number) }
     }
 
     fn encode(self) -> Vec<u8> {
-        [0, 0, 0, self.segment_bytes, self.segments].iter().flat_map(|number| number.to_be_bytes()).collect()
+        [0, 0, 0, self.segment_bytes].iter().flat_map(|number| number.to_be_bytes()).collect()
     }
 }
 
@@ -183,14 +181,15 @@ pub async fn usage(transaction: &Transaction) -> Result<Usage, DeviceError> {
         values.iter().map(|value| u64::from(js_sys::Uint8Array::new(value).length())).sum()
     };
     let meta = transaction.store(META).map_err(from_rexie)?;
-    let State { segment_bytes, segments } = State::decode(get(&meta, "state").await?.as_deref());
+    let State { segment_bytes } = State::decode(get(&meta, "state").await?.as_deref());
     let values = meta.get_all(None, None).await.map_err(from_rexie)?;
     let wal = transaction.store(WAL).map_err(from_rexie)?.get_all(None, None).await.map_err(from_rexie)?;
+    let segments = transaction.store(SEG).map_err(from_rexie)?.count(None).await.map_err(from_rexie)?;
     Ok(Usage {
         log_bytes: bytes_of(&wal),
         log_records: wal.len() as u64,
         segment_bytes,
-        segments,
+        segments: u64::from(segments),
         meta_bytes: bytes_of(&values),
     })
 }
@@ -240,9 +239,7 @@ async fn swap_blocks(transaction: &Transaction, batch: &DeviceBatch, state: &mut
     for block in &batch.deletes {
         seg.delete(js::bytes_to(&block.to_bytes())).await.map_err(from_rexie)?;
     }
-    state.segments = state.segments.saturating_sub(batch.deletes.len() as u64);
     state.segment_bytes = state.segment_bytes.saturating_sub(batch.deleted_bytes);
-    state.segments += batch.puts.len() as u64;
     state.segment_bytes += batch.puts.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
     let puts = batch.puts.iter().map(|(block, bytes)| (js::bytes_to(bytes), Some(js::bytes_to(&block.to_bytes()))));
     seg.put_all(puts).await.map_err(from_rexie)
