@@ -212,6 +212,30 @@ scenario('a tab whose data was cleared does not mix with the store that another 
   assert.deepEqual(await ids(other), ['9']);
 });
 
+scenario('a store of the format before is opened with what it holds, and marked so that older programs refuse it', async (stage) => {
+  const site = await stage.site();
+  const peer = await stage.peer(await stage.context(), site, { start: false });
+  await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
+  await peer.page.evaluate(() => window.ditto.close());
+  assert.equal(await peer.page.evaluate(format, 1), 2, 'the format of now');
+  await peer.reload();
+  assert.deepEqual(await ids(peer), ['1']);
+  await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '2'})");
+  await peer.page.evaluate(() => window.ditto.close());
+  assert.equal(await peer.page.evaluate(format, 2), 2, 'it was marked');
+});
+
+/** Runs in a page: sets the format of the closed store and returns what it was. */
+async function format(next) {
+  const read = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const held = await read(indexedDB.open('shoal:replica'));
+  const meta = held.transaction('meta', 'readwrite').objectStore('meta');
+  const before = await read(meta.get('format'));
+  await read(meta.put(new Uint8Array([next]), 'format'));
+  held.close();
+  return before[0];
+}
+
 /** Runs in a page: what deleting a database ends in. */
 function remove(name) {
   return new Promise((resolve) => {

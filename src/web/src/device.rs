@@ -38,7 +38,9 @@ use raw::Raw;
 
 use crate::js;
 
-const FORMAT: u8 = 1;
+/// Of the four stores together. 1 kept the log's head in `state`; it is read, and marked as 2, so that a program that knows only 1
+/// does not write beside this one.
+const FORMAT: u8 = 2;
 /// A database that another page deletes or upgrades cannot be opened until that page lets go; so long it is waited for.
 const OPEN_WAIT_MS_MAX: u32 = 10_000;
 
@@ -164,7 +166,7 @@ async fn connect(name: &str, guard: &Rc<Guard>) -> Result<Connection, DeviceErro
         let meta = transaction.store(META).map_err(from_rexie)?;
         guard.check(get(&meta, &format!("{RECORD}{IDENTITY}")).await?.as_deref())?;
         match get(&meta, "format").await?.as_deref() {
-            None => put(&meta, "format", &[FORMAT]).await,
+            None | Some([1]) => put(&meta, "format", &[FORMAT]).await,
             Some([FORMAT]) => Ok(()),
             Some(other) => Err(DeviceError::NewerFormat(other.first().copied().unwrap_or(0).into())),
         }
