@@ -21,7 +21,7 @@ pub struct LsmConfig {
     pub segment_bytes: usize,
     /// Segments in memory after `maintenance`, bytes.
     pub cache_bytes_max: usize,
-    /// One step of merging reads about so many bytes of rows; a browser does 512 KiB in some 4 ms.
+    /// One step of merging reads about so many bytes of rows; 512 KiB take 2 ms natively.
     pub merge_bytes_max: u64,
 }
 
