@@ -91,7 +91,9 @@ impl<'a> SelectRun<'a> {
         if !self.select.matches(object) {
             return false;
         }
-        let full = self.select.grouping.is_none() && self.wanted().is_some_and(|wanted| self.sorted.len() >= wanted);
+        // A distinct row that comes too late must still be seen, or its equal would take a place that is not its own.
+        let by_place = self.select.grouping.is_none() && !self.select.distinct;
+        let full = by_place && self.wanted().is_some_and(|wanted| self.sorted.len() >= wanted);
         match self.sorted.last_key_value().filter(|_| full) {
             Some((last, _)) => self.place(Environment { document: Some(object), slots: &[] }) < *last,
             None => true,
