@@ -108,6 +108,12 @@ impl Code {
         matches!(self.evaluate(environment).as_deref(), Some(Value::Bool(true)))
     }
 
+    /// Says whether a predicate is true for a document; without one it is.
+    pub fn holds(predicate: Option<&Code>, object: &Object) -> bool {
+        let environment = Environment { document: Some(object), slots: &[] };
+        predicate.is_none_or(|predicate| predicate.is_true(environment))
+    }
+
     /// Returns the expressions that this one is made of.
     pub fn parts_mut(&mut self) -> Vec<&mut Code> {
         match self {

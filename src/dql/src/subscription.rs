@@ -11,7 +11,7 @@ use value::{CollectionName, Object, Value, cbor, hash64};
 use crate::ast::{self, Projection, Statement};
 use crate::bind::Binder;
 use crate::error::{DqlError, Span};
-use crate::evaluate::{Code, Environment};
+use crate::evaluate::Code;
 use crate::needed::Needed;
 use crate::parse::parse;
 use crate::plan::{plan_source, scope};
@@ -78,8 +78,7 @@ fn refuse(select: &ast::Select) -> Result<(), DqlError> {
 impl Subscription {
     /// Says whether the predicate is true for a document, which includes `_id`.
     pub fn matches(&self, object: &Object) -> bool {
-        let environment = Environment { document: Some(object), slots: &[] };
-        self.predicate.as_ref().is_none_or(|predicate| predicate.is_true(environment))
+        Code::holds(self.predicate.as_ref(), object)
     }
 
     /// Returns the fields that the predicate looks at.

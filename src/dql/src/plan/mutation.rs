@@ -105,8 +105,7 @@ impl Update {
 
     /// Says whether WHERE is true for a document; without WHERE it is.
     pub fn matches(&self, object: &Object) -> bool {
-        let environment = Environment { document: Some(object), slots: &[] };
-        self.filter.as_ref().is_none_or(|filter| filter.is_true(environment))
+        Code::holds(self.filter.as_ref(), object)
     }
 
     /// Computes the changes of one document, all from its state before the statement: APPLY, then SET, then UNSET.
@@ -155,8 +154,7 @@ impl Delete {
 
     /// Says whether WHERE is true for a document; without WHERE it is.
     pub fn matches(&self, object: &Object) -> Result<bool, DqlError> {
-        let environment = Environment { document: Some(object), slots: &[] };
-        Ok(self.filter.as_ref().is_none_or(|filter| filter.is_true(environment)))
+        Ok(Code::holds(self.filter.as_ref(), object))
     }
 
     /// Returns how many documents are removed at most.

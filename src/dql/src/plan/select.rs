@@ -7,7 +7,7 @@ use crate::aggregate::Call;
 use crate::ast::{self, Expr, Projection, Step};
 use crate::bind::{Binder, Scope};
 use crate::error::{DqlError, Span};
-use crate::evaluate::{Code, Environment};
+use crate::evaluate::Code;
 use crate::needed::Needed;
 use crate::run::SelectRun;
 
@@ -58,8 +58,7 @@ impl Select {
     /// Says whether WHERE is true for a document. It looks at nothing else: not at USE IDS, which is in the source, and not
     /// at LIMIT.
     pub fn matches(&self, object: &Object) -> bool {
-        let environment = Environment { document: Some(object), slots: &[] };
-        self.filter.as_ref().is_none_or(|filter| filter.is_true(environment))
+        Code::holds(self.filter.as_ref(), object)
     }
 
     /// Returns the fields that any part of the statement looks at.
