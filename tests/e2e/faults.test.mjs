@@ -71,12 +71,7 @@ scenario('a database that another page deletes is let go by every tab, says so, 
 });
 
 scenario('an origin whose data was cleared is lost too, and half a store is not made again', async (stage) => {
-  const site = await stage.site();
-  const context = await stage.context();
-  const peer = await stage.peer(context, site, { start: false });
-  await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
-  const devtools = await context.newCDPSession(peer.page);
-  await devtools.send('Storage.clearDataForOrigin', { origin: site.address, storageTypes: 'indexeddb' });
+  const { peer } = await cleared(stage);
   const mistake = await peer.mistake("INSERT INTO movies DOCUMENTS ({'_id': '2'})");
   assert.equal(mistake?.code, 'store/closed');
   await eventually('the condition tells', () => condition(peer), 'lost');
@@ -198,12 +193,7 @@ function watchConditions(peer) {
 }
 
 scenario('a tab whose data was cleared does not mix with the store that another tab has made since', async (stage) => {
-  const site = await stage.site();
-  const context = await stage.context();
-  const peer = await stage.peer(context, site, { start: false });
-  await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
-  const devtools = await context.newCDPSession(peer.page);
-  await devtools.send('Storage.clearDataForOrigin', { origin: site.address, storageTypes: 'indexeddb' });
+  const { site, context, peer } = await cleared(stage);
   const other = await stage.peer(context, site, { start: false });
   await other.rows("INSERT INTO movies DOCUMENTS ({'_id': '9'})");
   assert.equal((await peer.mistake("INSERT INTO movies DOCUMENTS ({'_id': '2'})"))?.code, 'store/closed');
@@ -234,6 +224,17 @@ async function format(next) {
   await read(meta.put(new Uint8Array([next]), 'format'));
   held.close();
   return before[0];
+}
+
+/** A tab with one document whose origin the browser has cleared under it. */
+async function cleared(stage) {
+  const site = await stage.site();
+  const context = await stage.context();
+  const peer = await stage.peer(context, site, { start: false });
+  await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
+  const devtools = await context.newCDPSession(peer.page);
+  await devtools.send('Storage.clearDataForOrigin', { origin: site.address, storageTypes: 'indexeddb' });
+  return { site, context, peer };
 }
 
 /** Runs in a page: what deleting a database ends in. */

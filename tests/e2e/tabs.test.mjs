@@ -1,4 +1,5 @@
-import { eventually, scenario } from './harness.mjs';
+import { scenario } from './harness.mjs';
+import { takesOver } from './take-over.mjs';
 
 const ids = 'SELECT _id FROM movies ORDER BY _id';
 
@@ -21,21 +22,7 @@ scenario('two tabs of one directory are co-writers, and closing either loses not
   await third.eventually(ids, {}, [{ _id: '1' }, { _id: '2' }, { _id: '3' }, { _id: '4' }]);
 });
 
-scenario('of two tabs with a Big Peer the other takes over the link when its holder closes', async (stage) => {
-  const bigPeer = await stage.bigPeer();
-  const site = await stage.site();
-  const context = await stage.context();
-  const first = await stage.peer(context, site, { bigPeer });
-  await first.inSync();
-  const second = await stage.peer(context, site, { bigPeer });
-  await second.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
-  await eventually('the commit of a tab without links arrives', () => bigPeer.rows(ids), [{ _id: '1' }]);
-  await first.page.close();
-  await second.rows("INSERT INTO movies DOCUMENTS ({'_id': '2'})");
-  await eventually('the commit after the take-over arrives', () => bigPeer.rows(ids), [{ _id: '1' }, { _id: '2' }]);
-  await bigPeer.ask("INSERT INTO movies DOCUMENTS ({'_id': '3'})");
-  await second.eventually(ids, {}, [{ _id: '1' }, { _id: '2' }, { _id: '3' }]);
-});
+scenario('of two tabs with a Big Peer the other takes over the link when its holder closes', (stage) => takesOver(stage));
 
 scenario('two tabs of different directories are two peers over WebRTC with no server', async (stage) => {
   const site = await stage.site();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { clockTick, eventually, scenario } from './harness.mjs';
+import { takesOver } from './take-over.mjs';
 
 const worker = true;
 const ids = 'SELECT _id FROM movies ORDER BY _id';
@@ -59,22 +60,7 @@ scenario('what is wrong with a live query is thrown in the page and told by a wo
   assert.match(told[1], /^Error query\//);
 });
 
-scenario('worker tabs log in, sync with a Big Peer, and the next one takes over the link', async (stage) => {
-  const bigPeer = await stage.bigPeer();
-  const site = await stage.site();
-  const context = await stage.context();
-  const first = await stage.peer(context, site, { bigPeer, worker });
-  await first.inSync();
-  assert.deepEqual(await first.page.evaluate(() => window.logins), ['accepted']);
-  const second = await stage.peer(context, site, { bigPeer, worker });
-  await second.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
-  await eventually('the commit of a tab without links arrives', () => bigPeer.rows(ids), [{ _id: '1' }]);
-  await first.page.close();
-  await second.rows("INSERT INTO movies DOCUMENTS ({'_id': '2'})");
-  await eventually('the commit after the take-over arrives', () => bigPeer.rows(ids), [{ _id: '1' }, { _id: '2' }]);
-  await bigPeer.ask("INSERT INTO movies DOCUMENTS ({'_id': '3'})");
-  await second.eventually(ids, {}, [{ _id: '1' }, { _id: '2' }, { _id: '3' }]);
-});
+scenario('worker tabs log in, sync with a Big Peer, and the next one takes over the link', (stage) => takesOver(stage, { worker }));
 
 scenario('a worker without IndexedDB means a memory store that says so', async (stage) => {
   const site = await stage.site();
