@@ -9,12 +9,15 @@ use value::{ErrorCode, Object, Value};
 
 use crate::aggregate::Call;
 use crate::ast::{Expr, Step};
+use crate::context::Context;
 use crate::error::{DqlError, Span};
 use crate::evaluate::{Code, Environment};
 
 /// What the names in an expression mean.
 pub(crate) struct Binder<'a> {
     args: &'a Object,
+    #[expect(dead_code, reason = "the functions of time and zones come next")]
+    pub context: &'a Context<'a>,
     /// The arguments that were used.
     pub used: Object,
     scope: Scope,
@@ -33,8 +36,8 @@ pub(crate) enum Scope {
 }
 
 impl<'a> Binder<'a> {
-    pub fn new(args: &'a Object, scope: Scope) -> Binder<'a> {
-        Binder { args, used: Object::new(), scope, aliases: Vec::new(), calls: None }
+    pub fn new(args: &'a Object, context: &'a Context<'a>, scope: Scope) -> Binder<'a> {
+        Binder { args, context, used: Object::new(), scope, aliases: Vec::new(), calls: None }
     }
 
     /// Resolves an expression.

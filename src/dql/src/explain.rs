@@ -59,6 +59,13 @@ fn access(source: &Source) -> Value {
             fields.insert("ids".to_owned(), Value::Array(ids.clone()));
             Value::Object(fields)
         }
+        Access::Index(scan) => {
+            let mut fields = fields("indexScan", collection);
+            fields.insert("index".to_owned(), Value::from(scan.index.name.as_str()));
+            Value::Object(fields)
+        }
+        Access::Intersection(_) => operator("intersectScan", collection),
+        Access::Union(_) => operator("unionScan", collection),
     }
 }
 

@@ -13,6 +13,7 @@
 mod aggregate;
 pub mod ast;
 mod bind;
+mod context;
 mod error;
 mod evaluate;
 mod explain;
@@ -26,11 +27,14 @@ mod subscription;
 mod token;
 
 pub use ast::{ConflictPolicy, FieldType, Statement};
+pub use context::{Context, Index, IndexKey, UtcOnly, Zones};
 pub use error::{DqlError, Span};
 pub use function::{Aggregate, Function};
 pub use needed::Needed;
 pub use parse::parse;
-pub use plan::{Access, Declarations, Delete, Insert, PathOp, Plan, Select, Source, Update, plan, plan_owned};
+pub use plan::{
+    Access, Declarations, Delete, IndexScan, Insert, KeyBounds, PathOp, Plan, Select, Source, Update, plan, plan_owned,
+};
 pub use print::print;
 pub use run::{Flow, SelectRun};
 pub use subscription::{Subscription, subscription};

@@ -10,13 +10,14 @@ mod source;
 use value::{Object, Value};
 
 use crate::ast::Statement;
+use crate::context::Context;
 use crate::error::DqlError;
 use crate::explain::explain;
 
 pub use mutation::{Delete, Insert, PathOp, Update};
 pub use select::Select;
 pub(crate) use select::{Grouping, Item};
-pub use source::{Access, Declarations, Source};
+pub use source::{Access, Declarations, IndexScan, KeyBounds, Source};
 pub(crate) use source::{plan_source, scope};
 
 /// What to do, with the arguments in place.
@@ -42,21 +43,21 @@ pub enum Plan {
 /// no sense where it stands; `store/document-id` for a change of `_id`.
 ///
 /// `plan_owned` does the same with arguments that nobody needs afterwards: the documents of an INSERT are moved, not copied.
-pub fn plan(statement: &Statement, args: &Object) -> Result<Plan, DqlError> {
+pub fn plan(statement: &Statement, args: &Object, context: &Context<'_>) -> Result<Plan, DqlError> {
     match statement {
-        Statement::Delete(removal) => mutation::plan_removal(removal, args).map(Plan::Delete),
-        Statement::Evict(removal) => mutation::plan_removal(removal, args).map(Plan::Evict),
-        Statement::Explain(inner) => Ok(Plan::Explain(explain(&plan(inner, args)?))),
-        Statement::Insert(insert) => mutation::plan_insert(insert, args).map(Plan::Insert),
-        Statement::Select(select) => select::plan_select(select, args).map(Plan::Select),
-        Statement::Update(update) => mutation::plan_update(update, args).map(Plan::Update),
+        Statement::Delete(removal) => mutation::plan_removal(removal, args, context).map(Plan::Delete),
+        Statement::Evict(removal) => mutation::plan_removal(removal, args, context).map(Plan::Evict),
+        Statement::Explain(inner) => Ok(Plan::Explain(explain(&plan(inner, args, context)?))),
+        Statement::Insert(insert) => mutation::plan_insert(insert, args, context).map(Plan::Insert),
+        Statement::Select(select) => select::plan_select(select, args, context).map(Plan::Select),
+        Statement::Update(update) => mutation::plan_update(update, args, context).map(Plan::Update),
     }
 }
 
 /// As `plan`.
-pub fn plan_owned(statement: &Statement, args: Object) -> Result<Plan, DqlError> {
+pub fn plan_owned(statement: &Statement, args: Object, context: &Context<'_>) -> Result<Plan, DqlError> {
     match statement {
-        Statement::Insert(insert) => mutation::plan_insert_owned(insert, args).map(Plan::Insert),
-        other => plan(other, &args),
+        Statement::Insert(insert) => mutation::plan_insert_owned(insert, args, context).map(Plan::Insert),
+        other => plan(other, &args, context),
     }
 }

@@ -10,6 +10,7 @@ use value::{CollectionName, Object, Value, cbor, hash64};
 
 use crate::ast::{self, Projection, Statement};
 use crate::bind::Binder;
+use crate::context::Context;
 use crate::error::{DqlError, Span};
 use crate::evaluate::Code;
 use crate::needed::Needed;
@@ -31,7 +32,7 @@ pub struct Subscription {
 /// Reads the text of a subscription and joins it with its arguments.
 ///
 /// Errors: those of parsing and planning, and `query/unsupported` for what is not the dialect.
-pub fn subscription(text: &str, args: &Object) -> Result<Subscription, DqlError> {
+pub fn subscription(text: &str, args: &Object, context: &Context<'_>) -> Result<Subscription, DqlError> {
     let statement = parse(text)?;
     let whole = Span { start: 0, end: text.trim_end().len() };
     let Statement::Select(mut select) = statement else {
@@ -41,13 +42,13 @@ pub fn subscription(text: &str, args: &Object) -> Result<Subscription, DqlError>
     let Some(source) = &select.from else {
         return Err(DqlError::unsupported("a subscription without FROM", select.span));
     };
-    let mut binder = Binder::new(args, scope(source));
+    let mut binder = Binder::new(args, context, scope(source));
     let predicate = binder.bind_optional(select.filter.as_ref())?;
     for key in &select.order {
         // It orders nothing, but it must make sense.
         binder.bind(&key.expr)?;
     }
-    let collection = plan_source(source, predicate.as_ref(), args)?.collection;
+    let collection = plan_source(source, predicate.as_ref(), args, context)?.collection;
     select.order.clear();
     let used = std::mem::take(&mut binder.used);
     let text = print(&Statement::Select(select));

@@ -18,7 +18,9 @@ fn object(text: &str) -> Object {
 /// Runs a SELECT over documents in JSON and returns the rows.
 fn rows(statement: &str, documents: &[&str]) -> Vec<Value> {
     let statement = crate::parse(statement).expect("valid");
-    let Ok(crate::Plan::Select(select)) = crate::plan(&statement, &Object::new()) else { panic!("not a SELECT") };
+    let Ok(crate::Plan::Select(select)) = crate::plan(&statement, &Object::new(), &crate::Context::default()) else {
+        panic!("not a SELECT")
+    };
     let mut run = select.start();
     for document in documents {
         if run.push(&object(document)).expect("evaluates") == crate::Flow::Enough {
@@ -30,5 +32,5 @@ fn rows(statement: &str, documents: &[&str]) -> Vec<Value> {
 
 /// Returns the plan of a statement without arguments.
 fn planned(statement: &str) -> Result<crate::Plan, crate::DqlError> {
-    crate::plan(&crate::parse(statement)?, &Object::new())
+    crate::plan(&crate::parse(statement)?, &Object::new(), &crate::Context::default())
 }

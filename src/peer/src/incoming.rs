@@ -269,7 +269,7 @@ fn matcher_of(sub: &SubRequest, from_big_peer: bool) -> Result<Matcher, (ErrorCo
         Err(_) if sub.args.is_empty() => Object::new(),
         Err(error) => return Err((ErrorCode::QueryArgumentsInvalid, error.to_string())),
     };
-    match dql::subscription(&sub.text, &args) {
+    match dql::subscription(&sub.text, &args, &dql::Context::default()) {
         Ok(subscription) => Ok(Matcher::Query(subscription)),
         Err(error) => Err((error.code, error.message)),
     }

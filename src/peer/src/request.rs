@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use dql::Plan;
+use dql::{Context, Plan};
 use store::{Durability, Store};
 use sync::wire::SUBSCRIPTIONS_MAX;
 use value::limits::STATEMENT_BYTES_MAX;
@@ -30,7 +30,8 @@ impl<S: Store> Engine<S> {
             let failure = failure.clone();
             return self.reply(ticket, Err(failure));
         }
-        let prepared = match Prepared::new(&mut self.parsed, text, args) {
+        let context = Context { now: self.now, ..Context::default() };
+        let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
             Ok(prepared) => Rc::new(prepared),
             Err(failure) => return self.reply(ticket, Err(failure)),
         };
@@ -222,7 +223,8 @@ impl<S: Store> Engine<S> {
     }
 
     pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: Object) {
-        let prepared = match Prepared::new(&mut self.parsed, text, args) {
+        let context = Context { now: self.now, ..Context::default() };
+        let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
             Ok(prepared) => prepared,
             Err(failure) => return self.reply(ticket, Err(failure)),
         };
@@ -266,7 +268,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn subscribe(&mut self, ticket: Ticket, id: SubscriptionId, text: &str, args: &Object) {
         // The other side refuses a larger set, and with it the whole link.
         let oversized = cbor::encode(&Value::Object(args.clone())).len() > STATEMENT_BYTES_MAX;
-        match dql::subscription(text, args) {
+        match dql::subscription(text, args, &Context::default()) {
             Ok(_) if self.subscriptions.len() >= SUBSCRIPTIONS_MAX || oversized => {
                 let message = format!(
                     "a store has at most {SUBSCRIPTIONS_MAX} subscriptions, each with arguments of at most 1 MiB; \

@@ -7,7 +7,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use crdt::{Doc, EditError, Op, Stamp, Type, Types};
-use dql::{Access, ConflictPolicy, Declarations, Delete, DqlError, FieldType, Flow, Insert, Needed, PathOp, Plan};
+use dql::{
+    Access, ConflictPolicy, Context, Declarations, Delete, DqlError, FieldType, Flow, Insert, Needed, PathOp, Plan,
+};
 use dql::{Select, Source, Statement, Update};
 use store::{ReadError, Store};
 use value::{CollectionName, DocId, ErrorCode, Failure, Object, Value};
@@ -82,8 +84,8 @@ impl From<ReadError> for Stop {
 
 impl Prepared {
     /// Parses a statement and joins it with its arguments.
-    pub fn new(parsed: &mut Parsed, text: String, args: Object) -> Result<Prepared, Failure> {
-        let planned = parsed.statement(&text).and_then(|statement| dql::plan_owned(&statement, args));
+    pub fn new(parsed: &mut Parsed, text: String, args: Object, context: &Context<'_>) -> Result<Prepared, Failure> {
+        let planned = parsed.statement(&text).and_then(|statement| dql::plan_owned(&statement, args, context));
         match planned {
             Ok(plan) => Ok(Prepared { text, plan }),
             Err(error) => Err(error.failure(&text)),
@@ -250,6 +252,10 @@ fn read<S: Store>(
                 }
             }
             Ok(())
+        }
+        // The peer gives planning no indexes yet.
+        Access::Index(_) | Access::Intersection(_) | Access::Union(_) => {
+            Err(failed(ErrorCode::QueryUnsupported, "this peer has no indexes".to_owned()))
         }
     }
 }

@@ -10,6 +10,7 @@ use super::source::collection;
 use super::{Declarations, Source, plan_source, scope};
 use crate::ast::{self, Application, ConflictPolicy, Target};
 use crate::bind::{Binder, Scope};
+use crate::context::Context;
 use crate::error::{DqlError, Span};
 use crate::evaluate::{Code, Environment};
 use crate::needed::Needed;
@@ -184,13 +185,17 @@ fn check_depth(value: &Value, above: usize, span: Option<Span>) -> Result<(), Dq
     Err(DqlError::new(ErrorCode::ValidationDepthLimitExceeded, message, span))
 }
 
-pub(super) fn plan_insert(insert: &ast::Insert, args: &Object) -> Result<Insert, DqlError> {
-    let mut binder = Binder::new(args, Scope::Nothing("INSERT"));
+pub(super) fn plan_insert(insert: &ast::Insert, args: &Object, context: &Context<'_>) -> Result<Insert, DqlError> {
+    let mut binder = Binder::new(args, context, Scope::Nothing("INSERT"));
     plan_documents(insert, |expr| Ok(binder.bind(expr)?.value(Environment::default())))
 }
 
 /// As `plan_insert`; documents that are one argument are taken out of the arguments.
-pub(super) fn plan_insert_owned(insert: &ast::Insert, mut args: Object) -> Result<Insert, DqlError> {
+pub(super) fn plan_insert_owned(
+    insert: &ast::Insert,
+    mut args: Object,
+    context: &Context<'_>,
+) -> Result<Insert, DqlError> {
     let whole = match insert.documents.as_slice() {
         [(ast::Expr::Parameter(name, _), _)] => args.remove(name),
         _ => None,
@@ -200,7 +205,7 @@ pub(super) fn plan_insert_owned(insert: &ast::Insert, mut args: Object) -> Resul
             let mut value = Some(value);
             plan_documents(insert, |_| Ok(value.take()))
         }
-        None => plan_insert(insert, &args),
+        None => plan_insert(insert, &args, context),
     }
 }
 
@@ -248,8 +253,8 @@ fn not_an_object(found: &str, span: Span) -> DqlError {
     DqlError::new(ErrorCode::ValidationNotAnObject, message, Some(span))
 }
 
-pub(super) fn plan_update(update: &ast::Update, args: &Object) -> Result<Update, DqlError> {
-    let mut binder = Binder::new(args, scope(&update.source));
+pub(super) fn plan_update(update: &ast::Update, args: &Object, context: &Context<'_>) -> Result<Update, DqlError> {
+    let mut binder = Binder::new(args, context, scope(&update.source));
     let mut changed = BTreeSet::new();
     let mut apply = Vec::new();
     for (target, application) in &update.apply {
@@ -271,7 +276,7 @@ pub(super) fn plan_update(update: &ast::Update, args: &Object) -> Result<Update,
         unset.push(changed_path(target, &binder, &mut changed)?);
     }
     let filter = binder.bind_optional(update.filter.as_ref())?;
-    let source = plan_source(&update.source, filter.as_ref(), args)?;
+    let source = plan_source(&update.source, filter.as_ref(), args, context)?;
     Ok(Update { source, filter, apply, set, unset })
 }
 
@@ -295,11 +300,11 @@ fn changed_path(
     Ok(path)
 }
 
-pub(super) fn plan_removal(removal: &ast::Removal, args: &Object) -> Result<Delete, DqlError> {
-    let mut binder = Binder::new(args, scope(&removal.source));
+pub(super) fn plan_removal(removal: &ast::Removal, args: &Object, context: &Context<'_>) -> Result<Delete, DqlError> {
+    let mut binder = Binder::new(args, context, scope(&removal.source));
     let filter = binder.bind_optional(removal.filter.as_ref())?;
-    let source = plan_source(&removal.source, filter.as_ref(), args)?;
-    Ok(Delete { source, filter, limit: plan_count(removal.limit.as_ref(), "LIMIT", args)? })
+    let source = plan_source(&removal.source, filter.as_ref(), args, context)?;
+    Ok(Delete { source, filter, limit: plan_count(removal.limit.as_ref(), "LIMIT", args, context)? })
 }
 
 impl Update {

@@ -6,6 +6,7 @@ use super::{Source, plan_source, scope};
 use crate::aggregate::Call;
 use crate::ast::{self, Expr, Projection, Step};
 use crate::bind::{Binder, Scope};
+use crate::context::Context;
 use crate::error::{DqlError, Span};
 use crate::evaluate::Code;
 use crate::needed::Needed;
@@ -117,9 +118,9 @@ impl Select {
     }
 }
 
-pub(super) fn plan_select(select: &ast::Select, args: &Object) -> Result<Select, DqlError> {
+pub(super) fn plan_select(select: &ast::Select, args: &Object, context: &Context<'_>) -> Result<Select, DqlError> {
     let names = select.from.as_ref().map_or(Scope::Nothing("a SELECT without FROM"), scope);
-    let mut binder = Binder::new(args, names);
+    let mut binder = Binder::new(args, context, names);
     let filter = binder.bind_optional(select.filter.as_ref())?;
     let keys = binder.bind_all(&select.group)?;
     binder.calls = Some((keys.len(), Vec::new()));
@@ -145,7 +146,7 @@ pub(super) fn plan_select(select: &ast::Select, args: &Object) -> Result<Select,
         rest.into_iter().try_for_each(|code| group_slots(code, &keys, select.span))?;
     }
     let source = match &select.from {
-        Some(source) => Some(plan_source(source, filter.as_ref(), args)?),
+        Some(source) => Some(plan_source(source, filter.as_ref(), args, context)?),
         None => None,
     };
     Ok(Select {
@@ -155,8 +156,8 @@ pub(super) fn plan_select(select: &ast::Select, args: &Object) -> Result<Select,
         distinct: select.distinct.is_some(),
         grouping: grouped.then_some(Grouping { keys, calls, having }),
         order,
-        limit: plan_count(select.limit.as_ref(), "LIMIT", args)?,
-        offset: plan_count(select.offset.as_ref(), "OFFSET", args)?.unwrap_or(0),
+        limit: plan_count(select.limit.as_ref(), "LIMIT", args, context)?,
+        offset: plan_count(select.offset.as_ref(), "OFFSET", args, context)?.unwrap_or(0),
     })
 }
 
@@ -228,13 +229,18 @@ fn group_slots(code: &mut Code, keys: &[Code], span: Span) -> Result<(), DqlErro
 }
 
 /// Reads the number of LIMIT or OFFSET.
-pub(super) fn plan_count(expr: Option<&Expr>, part: &'static str, args: &Object) -> Result<Option<usize>, DqlError> {
+pub(super) fn plan_count(
+    expr: Option<&Expr>,
+    part: &'static str,
+    args: &Object,
+    context: &Context<'_>,
+) -> Result<Option<usize>, DqlError> {
     let Some(expr) = expr else { return Ok(None) };
     let (code, span, invalid) = match expr {
         Expr::Parameter(_, span) => {
-            (Binder::new(args, Scope::Nothing(part)), Some(*span), ErrorCode::QueryArgumentsInvalid)
+            (Binder::new(args, context, Scope::Nothing(part)), Some(*span), ErrorCode::QueryArgumentsInvalid)
         }
-        _ => (Binder::new(args, Scope::Nothing(part)), None, ErrorCode::QueryInvalid),
+        _ => (Binder::new(args, context, Scope::Nothing(part)), None, ErrorCode::QueryInvalid),
     };
     let mut binder = code;
     let count = match binder.bind(expr)? {

@@ -1,12 +1,14 @@
 //! Which documents a plan needs: the collection, the declared types, and the ids where they are known.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use value::{CollectionName, ErrorCode, Object, Value};
 
 use crate::aggregate::Key;
 use crate::ast::{self, FieldType, Ids, Negation, Operator};
 use crate::bind::{Binder, Scope};
+use crate::context::{Context, Index};
 use crate::error::{DqlError, Span};
 use crate::evaluate::Code;
 
@@ -28,6 +30,36 @@ pub enum Access {
     All,
     /// Those with these ids, each once. An integer stands for the float of the same value.
     Ids(Vec<Value>),
+    /// Those that an index finds.
+    Index(IndexScan),
+    /// Those that all of these find.
+    Intersection(Vec<Access>),
+    /// Those that any of these finds, each once.
+    Union(Vec<Access>),
+}
+
+/// The part of an index that is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexScan {
+    /// The index.
+    pub index: Index,
+    /// Which of its rows, ascending and apart from each other.
+    pub bounds: Vec<KeyBounds>,
+    /// Rows come from the last to the first.
+    pub reverse: bool,
+    /// The fields of the index and `_id` are all that is needed: no document is read. A document then has just these.
+    pub covering: bool,
+}
+
+/// Rows of an index that have the same first values, and of the next value a range. `None` is MISSING, the last in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyBounds {
+    /// What the first fields are equal to, across number types; fewer than the index has fields, or as many.
+    pub equal: Vec<Option<Value>>,
+    /// Where the next field starts, in the order of values and not of the index.
+    pub low: Bound<Option<Value>>,
+    /// Where it ends.
+    pub high: Bound<Option<Value>>,
 }
 
 /// The types that a statement declares, by path from the document's root, in the order of writing.
@@ -47,10 +79,15 @@ pub(crate) fn scope(source: &ast::Source) -> Scope {
 }
 
 /// Checks the collection, and finds the ids in USE IDS or in the predicate.
-pub(crate) fn plan_source(source: &ast::Source, filter: Option<&Code>, args: &Object) -> Result<Source, DqlError> {
+pub(crate) fn plan_source(
+    source: &ast::Source,
+    filter: Option<&Code>,
+    args: &Object,
+    context: &Context<'_>,
+) -> Result<Source, DqlError> {
     let collection = collection(source)?;
     let ids = match &source.ids {
-        Some(ids) => Some(hinted_ids(ids, args)?),
+        Some(ids) => Some(hinted_ids(ids, args, context)?),
         None => filter.and_then(ids_in),
     };
     let access = ids.map_or(Access::All, |ids| Access::Ids(canonical(ids)));
@@ -61,8 +98,8 @@ pub(super) fn collection(source: &ast::Source) -> Result<CollectionName, DqlErro
     CollectionName::new(&source.collection).map_err(|error| DqlError::invalid(&error.to_string(), source.span))
 }
 
-fn hinted_ids(ids: &Ids, args: &Object) -> Result<Vec<Value>, DqlError> {
-    let mut binder = Binder::new(args, Scope::Nothing("USE IDS"));
+fn hinted_ids(ids: &Ids, args: &Object, context: &Context<'_>) -> Result<Vec<Value>, DqlError> {
+    let mut binder = Binder::new(args, context, Scope::Nothing("USE IDS"));
     match ids {
         Ids::Array(list, span) => match constant(binder.bind(list)?) {
             Some(Value::Array(ids)) => Ok(ids),

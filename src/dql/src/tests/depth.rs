@@ -17,8 +17,9 @@ fn exercise(text: &str) {
     let document = super::object(
         r#"{"_id": "1", "a": -9223372036854775808, "b": "é\u0000x", "c": [1, [2]], "d": {"e": null}, "x": 1e308, "tags": [true]}"#,
     );
-    let _ = crate::subscription(text, &args).map(|subscription| subscription.matches(&document));
-    match plan(&statement, &args) {
+    let _ = crate::subscription(text, &args, &crate::Context::default())
+        .map(|subscription| subscription.matches(&document));
+    match plan(&statement, &args, &crate::Context::default()) {
         Ok(Plan::Select(select)) => {
             let mut run = select.start();
             let _ = run.push(&document);

@@ -62,7 +62,9 @@ fn the_id_and_a_field_twice_cannot_be_changed() {
 fn documents_come_as_objects_and_as_arrays_of_objects() {
     let args = object(r#"{"all": [{"_id": 2}, {"a": 1}], "x": 5}"#);
     let text = "INSERT INTO c INITIAL DOCUMENTS ({'_id': 1, 'x': :x, 'm': missing}), (:all) ON ID CONFLICT DO UPDATE_LOCAL_DIFF";
-    let Ok(Plan::Insert(insert)) = plan(&parse(text).expect("valid"), &args) else { panic!() };
+    let Ok(Plan::Insert(insert)) = plan(&parse(text).expect("valid"), &args, &crate::Context::default()) else {
+        panic!()
+    };
     assert_eq!(insert.documents, [object(r#"{"_id": 1, "x": 5}"#), object(r#"{"_id": 2}"#), object(r#"{"a": 1}"#)]);
     assert_eq!((insert.policy, insert.initial), (ConflictPolicy::UpdateLocalDiff, true));
 }

@@ -8,7 +8,8 @@ use crate::subscription;
 #[test]
 fn a_subscription_matches_by_its_predicate() {
     let args = object(r#"{"color": "red"}"#);
-    let subscription = subscription("select * from cars c where c.color = :color", &args).expect("valid");
+    let subscription =
+        subscription("select * from cars c where c.color = :color", &args, &crate::Context::default()).expect("valid");
     assert_eq!(subscription.collection.as_str(), "cars");
     assert_eq!(subscription.text(), "SELECT * FROM cars AS c WHERE c.color = :color");
     assert!(subscription.matches(&object(r#"{"_id": "1", "color": "red"}"#)));
@@ -18,7 +19,8 @@ fn a_subscription_matches_by_its_predicate() {
 
 #[test]
 fn equal_subscriptions_have_equal_hashes() {
-    let hash = |text: &str, args: &str| subscription(text, &object(args)).expect("valid").hash();
+    let hash =
+        |text: &str, args: &str| subscription(text, &object(args), &crate::Context::default()).expect("valid").hash();
     let first = hash("SELECT * FROM c WHERE a = :a", r#"{"a": 1}"#);
     assert_eq!(first, hash("select *  from c where (a == :a) order by b", r#"{"a": 1, "unused": 2}"#));
     assert_ne!(first, hash("SELECT * FROM c WHERE a = :a", r#"{"a": 2}"#));
@@ -28,8 +30,13 @@ fn equal_subscriptions_have_equal_hashes() {
 #[test]
 fn the_canonical_text_is_the_same_subscription() {
     let args = object(r#"{"a": 1}"#);
-    let first = subscription("SELECT * FROM COLLECTION c (n COUNTER) WHERE n > :a ORDER BY n", &args).expect("valid");
-    let again = subscription(first.text(), &args).expect("valid");
+    let first = subscription(
+        "SELECT * FROM COLLECTION c (n COUNTER) WHERE n > :a ORDER BY n",
+        &args,
+        &crate::Context::default(),
+    )
+    .expect("valid");
+    let again = subscription(first.text(), &args, &crate::Context::default()).expect("valid");
     assert_eq!((first.text(), first.hash()), (again.text(), again.hash()));
 }
 
@@ -48,10 +55,11 @@ fn what_is_not_the_dialect_is_refused() {
         "DELETE FROM c",
         "EXPLAIN SELECT * FROM c",
     ] {
-        let error = subscription(text, &object("{}")).expect_err(text);
+        let error = subscription(text, &object("{}"), &crate::Context::default()).expect_err(text);
         assert_eq!(error.code, ErrorCode::QueryUnsupported, "{text}");
         assert!(error.message.starts_with("Unsupported feature: "), "{error}");
     }
-    let error = subscription("SELECT * FROM c WHERE a = :a", &object("{}")).expect_err("no argument");
+    let error = subscription("SELECT * FROM c WHERE a = :a", &object("{}"), &crate::Context::default())
+        .expect_err("no argument");
     assert_eq!(error.code, ErrorCode::QueryArgumentsInvalid);
 }

@@ -119,8 +119,8 @@ fn check(case: &Case) -> Result<(), String> {
 fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
     let mut documents = case.documents.clone();
     let mut rows = Vec::new();
-    let planned = plan(&parse(&case.statement)?, &case.args)?;
-    let owned = plan_owned(&parse(&case.statement)?, case.args.clone())?;
+    let planned = plan(&parse(&case.statement)?, &case.args, &crate::Context::default())?;
+    let owned = plan_owned(&parse(&case.statement)?, case.args.clone(), &crate::Context::default())?;
     assert_eq!(format!("{planned:?}"), format!("{owned:?}"), "{}", case.statement);
     match planned {
         Plan::Select(select) => {
