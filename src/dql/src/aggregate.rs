@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use value::{Object, Value, order};
+use value::{Value, order};
 
 use crate::evaluate::arithmetic::finite;
 use crate::evaluate::{Code, Environment};
@@ -70,12 +70,11 @@ pub(crate) fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
 
 impl Accumulator {
     /// Takes one row in.
-    pub fn push(&mut self, call: &Call, document: &Object) {
+    pub fn push(&mut self, call: &Call, environment: Environment<'_>) {
         let Some(argument) = &call.argument else {
             self.count += 1;
             return;
         };
-        let environment = Environment { document: Some(document), slots: &[] };
         let Some(value) = argument.value(environment).filter(|value| counts(call.function, value)) else { return };
         if call.distinct && !self.seen.insert(Key(vec![Some(value.clone())])) {
             return;

@@ -5,88 +5,46 @@
 //!
 //! Invariants: a tree holds no value of a parameter and knows no document; it may hold statements that have no plan.
 
+mod command;
+mod query;
+
 use value::Value;
 
 use crate::error::Span;
 use crate::function::{Aggregate, Function};
 
+pub use command::{Advise, AlterSystem, CreateIndex, DropIndex, Show};
+pub use query::{Body, Join, JoinKind, Named, Order, Projection, Query, Select, SetOperator, Source};
+
 /// A statement.
 #[derive(Clone, Debug)]
 pub enum Statement {
+    /// `ADVISE …`
+    Advise(Advise),
+    /// `ALTER SYSTEM …`
+    AlterSystem(AlterSystem),
+    /// `CREATE INDEX …`
+    CreateIndex(CreateIndex),
     /// `DELETE FROM …`
     Delete(Removal),
+    /// `/*+ {…} */ statement`: directives for the whole statement.
+    Directed(Expr, Box<Statement>),
+    /// `DROP INDEX …`
+    DropIndex(DropIndex),
     /// `EVICT FROM …`
     Evict(Removal),
     /// `EXPLAIN …`
     Explain(Box<Statement>),
     /// `INSERT INTO …`
     Insert(Insert),
+    /// `PROFILE …`
+    Profile(Box<Statement>),
     /// `SELECT …`
-    Select(Select),
+    Select(Query),
+    /// `SHOW …`
+    Show(Show),
     /// `UPDATE …`
     Update(Update),
-}
-
-/// `SELECT [DISTINCT] … FROM … WHERE … GROUP BY … HAVING … ORDER BY … LIMIT … OFFSET …`
-#[derive(Clone, Debug)]
-pub struct Select {
-    /// Where the word SELECT is.
-    pub span: Span,
-    /// The place of DISTINCT.
-    pub distinct: Option<Span>,
-    /// What a row holds; never empty.
-    pub projection: Vec<Projection>,
-    /// The collection; absent in `SELECT 1 + 1`.
-    pub from: Option<Source>,
-    /// WHERE.
-    pub filter: Option<Expr>,
-    /// GROUP BY.
-    pub group: Vec<Expr>,
-    /// HAVING.
-    pub having: Option<Expr>,
-    /// ORDER BY.
-    pub order: Vec<Order>,
-    /// LIMIT.
-    pub limit: Option<Expr>,
-    /// OFFSET.
-    pub offset: Option<Expr>,
-}
-
-/// One item of a projection.
-#[derive(Clone, Debug)]
-pub enum Projection {
-    /// `*`
-    All(Span),
-    /// `alias.*`
-    AllOf(String, Span),
-    /// `expr [AS name]`
-    Expr(Expr, Option<String>, Span),
-    /// `MISSING name`: leaves out a field that an earlier `alias.*` brought.
-    Without(String),
-}
-
-/// One key of ORDER BY.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// The key.
-    pub expr: Expr,
-    /// DESC was written.
-    pub descending: bool,
-}
-
-/// A collection as a statement names it.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// The name; `system:name` for a system collection.
-    pub collection: String,
-    /// The declared types, nested MAP declarations flattened.
-    pub types: Vec<(Vec<String>, FieldType)>,
-    /// AS.
-    pub alias: Option<String>,
-    /// USE IDS.
-    pub ids: Option<Ids>,
-    /// Where the name is.
-    pub span: Span,
 }
 
 /// The hint USE IDS.
@@ -154,10 +112,14 @@ pub struct Insert {
     pub source: Source,
     /// INITIAL was written.
     pub initial: bool,
-    /// Each an object or an array of objects.
+    /// Each an object or an array of objects; empty where a query stands.
     pub documents: Vec<(Expr, Span)>,
+    /// `INSERT INTO c SELECT …`
+    pub query: Option<Box<Query>>,
     /// What happens to a document whose `_id` exists.
     pub policy: ConflictPolicy,
+    /// RETURNING.
+    pub returning: Vec<Projection>,
 }
 
 /// What INSERT does with a document whose `_id` exists.
@@ -187,6 +149,8 @@ pub struct Update {
     pub unset: Vec<Target>,
     /// WHERE.
     pub filter: Option<Expr>,
+    /// RETURNING.
+    pub returning: Vec<Projection>,
 }
 
 /// The field that a mutation changes.
@@ -218,6 +182,8 @@ pub struct Removal {
     pub filter: Option<Expr>,
     /// LIMIT.
     pub limit: Option<Expr>,
+    /// RETURNING.
+    pub returning: Vec<Projection>,
 }
 
 /// An expression.
@@ -234,6 +200,8 @@ pub enum Expr {
     Case { subject: Option<Box<Expr>>, branches: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
     /// Operators of one level, applied from left to right.
     Chain(Box<Expr>, Vec<(Operator, Expr)>),
+    /// `EXISTS (query)`
+    Exists(Box<Query>, Span),
     /// `name(a, b)`
     Function(Function, Vec<Expr>),
     /// `a [NOT] IN list`: the list is an array literal or any expression.
@@ -258,6 +226,50 @@ pub enum Expr {
     Parameter(String, Span),
     /// `a.b[0]`: a base and what is taken from it, never nothing.
     Path(Box<Expr>, Vec<Step>),
+    /// `(query)`: the value of its first row; after IN, the values of all its rows.
+    Query(Box<Query>, Span),
+    /// `ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)`
+    Window(Box<Window>),
+}
+
+/// A function over the rows around a row.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Which.
+    pub function: WindowFunction,
+    /// What is aggregated; nothing for numbers of rows and `COUNT(*)`.
+    pub argument: Option<Expr>,
+    /// PARTITION BY.
+    pub partition: Vec<Expr>,
+    /// ORDER BY.
+    pub order: Vec<Order>,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What OVER computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindowFunction {
+    /// An aggregate; with ORDER BY, of the rows up to this one and its equals.
+    Aggregate(Aggregate),
+    /// `DENSE_RANK()`: as RANK without gaps.
+    DenseRank,
+    /// `RANK()`: 1 and how many rows come before the first of the row's equals.
+    Rank,
+    /// `ROW_NUMBER()`: 1, 2, …
+    RowNumber,
+}
+
+impl WindowFunction {
+    /// Returns the function's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            WindowFunction::Aggregate(aggregate) => aggregate.name(),
+            WindowFunction::DenseRank => "DENSE_RANK",
+            WindowFunction::Rank => "RANK",
+            WindowFunction::RowNumber => "ROW_NUMBER",
+        }
+    }
 }
 
 /// Whether NOT stands in an operator such as NOT IN.

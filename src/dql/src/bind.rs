@@ -5,39 +5,74 @@
 //! Invariants: no document is read; every parameter is looked up once and remembered (a subscription's identity is its text
 //! and the arguments it uses); an aggregate stands only where the caller collects aggregates.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use value::{ErrorCode, Object, Value};
 
 use crate::aggregate::Call;
-use crate::ast::{Expr, Step};
+use crate::ast::{self, Expr, Step};
 use crate::context::Context;
 use crate::error::{DqlError, Span};
-use crate::evaluate::{Code, Environment};
+use crate::evaluate::{Code, Environment, Subquery, SubqueryKind};
+use crate::plan::{Query, WindowCall, plan_query};
 
 /// What the names in an expression mean.
 pub(crate) struct Binder<'a> {
-    args: &'a Object,
-    #[expect(dead_code, reason = "the functions of time and zones come next")]
+    pub args: &'a Object,
     pub context: &'a Context<'a>,
     /// The arguments that were used.
     pub used: Object,
-    scope: Scope,
+    pub scope: Scope,
+    /// What is known from the statement around.
+    pub names: Names<'a>,
     /// The names of a projection, while ORDER BY is bound.
     pub aliases: Vec<(String, Code)>,
     /// The aggregates found so far, and the number of the slot of the first; `None` where there may be none.
     pub calls: Option<(usize, Vec<Call>)>,
+    /// The window functions found so far; `None` where there may be none.
+    pub windows: Option<Vec<WindowCall>>,
+}
+
+/// What a query can name beside its own sources.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Names<'a> {
+    /// The queries around it, innermost first.
+    pub outer: Option<&'a Outer<'a>>,
+    /// The queries of WITH; later ones hide earlier ones.
+    pub with: &'a [(String, Rc<Query>)],
+}
+
+/// A query around another.
+pub(crate) struct Outer<'a> {
+    pub scope: &'a Scope,
+    pub next: Option<&'a Outer<'a>>,
+    /// The inner query names something of it, or of a query around it.
+    pub used: Cell<bool>,
 }
 
 /// Where a field comes from.
 pub(crate) enum Scope {
     /// A collection, by its alias or its own name.
     Collection { name: String, alias: Option<String> },
+    /// A join: a row holds one document for each of these names.
+    Joined(Vec<String>),
     /// Nowhere; the part of the statement, for the message.
     Nothing(&'static str),
 }
 
 impl<'a> Binder<'a> {
     pub fn new(args: &'a Object, context: &'a Context<'a>, scope: Scope) -> Binder<'a> {
-        Binder { args, context, used: Object::new(), scope, aliases: Vec::new(), calls: None }
+        Binder {
+            args,
+            context,
+            used: Object::new(),
+            scope,
+            names: Names::default(),
+            aliases: Vec::new(),
+            calls: None,
+            windows: None,
+        }
     }
 
     /// Resolves an expression.
@@ -57,8 +92,16 @@ impl<'a> Binder<'a> {
                 let bind_operand = |(operator, operand): &(_, Expr)| Ok((*operator, self.bind(operand)?));
                 Code::Chain(first, rest.iter().map(bind_operand).collect::<Result<_, DqlError>>()?)
             }
+            Expr::Exists(query, span) => return self.subquery(query, SubqueryKind::Exists, *span),
             Expr::Function(function, arguments) => Code::Function(*function, self.bind_all(arguments)?),
-            Expr::In(operands, negation) => Code::In(self.bind_each(operands)?, *negation),
+            Expr::In(operands, negation) => match &operands[1] {
+                Expr::Query(query, span) => {
+                    let value = self.bind(&operands[0])?;
+                    let list = self.subquery(query, SubqueryKind::List, *span)?;
+                    return Ok(Code::In(Box::new([value, list]), *negation));
+                }
+                _ => Code::In(self.bind_each(operands)?, *negation),
+            },
             Expr::Is(operand, absence, negation) => Code::Is(Box::new(self.bind(operand)?), *absence, *negation),
             Expr::Like { operands, escape, case, negation } => {
                 Code::Like { operands: self.bind_each(operands)?, escape: *escape, case: *case, negation: *negation }
@@ -74,6 +117,8 @@ impl<'a> Binder<'a> {
             }
             Expr::Parameter(name, span) => return self.parameter(name, *span),
             Expr::Path(base, steps) => self.path(base, steps)?,
+            Expr::Query(query, span) => return self.subquery(query, SubqueryKind::Scalar, *span),
+            Expr::Window(window) => return self.window(window),
         };
         Ok(fold(code))
     }
@@ -129,6 +174,40 @@ impl<'a> Binder<'a> {
         Ok(Code::Slot(first_slot + index))
     }
 
+    #[inline(never)]
+    fn subquery(&mut self, query: &ast::Query, kind: SubqueryKind, span: Span) -> Result<Code, DqlError> {
+        let outer = Outer { scope: &self.scope, next: self.names.outer, used: Cell::new(false) };
+        let names = Names { outer: Some(&outer), with: self.names.with };
+        let query = plan_query(query, self.args, self.context, names)?;
+        if kind != SubqueryKind::Exists && query.columns() != Some(1) && query.columns().is_some() {
+            return Err(DqlError::invalid("a sub-query that stands for a value has one column", span));
+        }
+        Ok(Code::Subquery(Subquery { kind, query: Rc::new(query), correlated: outer.used.get() }))
+    }
+
+    /// Takes a window function in, and returns its slot.
+    #[inline(never)]
+    fn window(&mut self, window: &ast::Window) -> Result<Code, DqlError> {
+        let Some(mut windows) = self.windows.take() else {
+            return Err(DqlError::invalid("a window function stands in the items or in ORDER BY", window.span));
+        };
+        let calls = self.calls.take();
+        let argument = self.bind_optional(window.argument.as_ref())?;
+        let partition = self.bind_all(&window.partition)?;
+        let mut order = Vec::new();
+        for key in &window.order {
+            order.push((self.bind(&key.expr)?, key.descending));
+        }
+        self.calls = calls;
+        let call = WindowCall { function: window.function, argument, partition, order };
+        let slot = windows.iter().position(|known| *known == call).unwrap_or_else(|| {
+            windows.push(call);
+            windows.len() - 1
+        });
+        self.windows = Some(windows);
+        Ok(Code::Slot(slot))
+    }
+
     fn name(&mut self, name: &str, span: Span) -> Result<Code, DqlError> {
         if let Some((_, code)) = self.aliases.iter().find(|(alias, _)| alias == name) {
             return Ok(code.clone());
@@ -136,6 +215,20 @@ impl<'a> Binder<'a> {
         match &self.scope {
             Scope::Collection { alias: Some(alias), .. } if alias == name => Ok(Code::Document),
             Scope::Collection { .. } => Ok(Code::Field(vec![name.to_owned()])),
+            Scope::Joined(aliases) if aliases.iter().any(|alias| alias == name) => {
+                Ok(Code::Field(vec![name.to_owned()]))
+            }
+            // The row of a join is identified by all its documents.
+            Scope::Joined(aliases) if name == "_id" => {
+                let id = |alias: &String| (alias.clone(), Code::Field(vec![alias.clone(), "_id".to_owned()]));
+                Ok(Code::Object(aliases.iter().map(id).collect()))
+            }
+            Scope::Joined(aliases) => {
+                let example = aliases.first().map_or("", String::as_str);
+                let message = ["it is ambiguous whose field ", name, " is; write for example ", example, ".", name];
+                Err(DqlError::invalid(&message.concat(), span))
+            }
+            Scope::Nothing(_) if self.outer_qualifier(name).is_some() => Ok(self.outer_row(name)),
             Scope::Nothing(part) => {
                 let message = ["there is no document to take the field ", name, " from in ", part].concat();
                 Err(DqlError::invalid(&message, span))
@@ -145,7 +238,11 @@ impl<'a> Binder<'a> {
 
     fn path(&mut self, base: &Expr, steps: &[Step]) -> Result<Code, DqlError> {
         let mut code = match base {
-            Expr::Name(name, _) if self.is_qualifier(name) => Code::Document,
+            Expr::Name(name, _) if self.is_qualifier(name) => match &self.scope {
+                Scope::Joined(_) => Code::Field(vec![name.clone()]),
+                _ => Code::Document,
+            },
+            Expr::Name(name, _) if !self.is_alias(name) && self.outer_qualifier(name).is_some() => self.outer_row(name),
             _ => self.bind(base)?,
         };
         let mut members = Vec::new();
@@ -161,25 +258,75 @@ impl<'a> Binder<'a> {
                 (Code::Document, Code::Constant(Some(Value::Str(name)))) if members.is_empty() => {
                     code = Code::Field(vec![name.clone()]);
                 }
+                (Code::Outer(_, inner), Code::Constant(Some(Value::Str(name)))) if members.is_empty() => {
+                    match &mut **inner {
+                        Code::Field(path) => path.push(name.clone()),
+                        _ => **inner = Code::Field(vec![name.clone()]),
+                    }
+                }
                 _ => members.push(step),
             }
         }
         Ok(if members.is_empty() { code } else { Code::Member(Box::new(code), members) })
     }
 
-    /// Says whether a name in front of a point means the collection.
+    fn is_alias(&self, name: &str) -> bool {
+        self.aliases.iter().any(|(alias, _)| alias == name)
+    }
+
+    /// Says whether a name in front of a point means the collection, or one of those joined.
     pub fn is_qualifier(&self, name: &str) -> bool {
-        let is_alias = self.aliases.iter().any(|(alias, _)| alias == name);
-        match &self.scope {
-            Scope::Collection { name: own, alias } => !is_alias && alias.as_ref().unwrap_or(own) == name,
+        !self.is_alias(name) && self.scope.qualifies(name)
+    }
+
+    /// Returns how many queries around this one a name in front of a point belongs to.
+    fn outer_qualifier(&self, name: &str) -> Option<usize> {
+        self.names.around().position(|outer| outer.scope.qualifies(name)).map(|levels| levels + 1)
+    }
+
+    /// Returns the document that a name means in a query around this one, and notes that it is used.
+    fn outer_row(&self, name: &str) -> Code {
+        let levels = self.outer_qualifier(name).unwrap_or(0);
+        self.names.around().take(levels).for_each(|outer| outer.used.set(true));
+        let joined = self.names.around().nth(levels.saturating_sub(1)).map(|outer| outer.scope);
+        let row = match joined {
+            Some(Scope::Joined(_)) => Code::Field(vec![name.to_owned()]),
+            _ => Code::Document,
+        };
+        Code::Outer(levels, Box::new(row))
+    }
+}
+
+impl Scope {
+    fn qualifies(&self, name: &str) -> bool {
+        match self {
+            Scope::Collection { name: own, alias } => alias.as_ref().unwrap_or(own) == name,
+            Scope::Joined(aliases) => aliases.iter().any(|alias| alias == name),
             Scope::Nothing(_) => false,
         }
     }
 }
 
+impl<'a> Names<'a> {
+    fn around(&self) -> impl Iterator<Item = &'a Outer<'a>> {
+        std::iter::successors(self.outer, |outer| outer.next)
+    }
+
+    /// Returns the query that WITH gave a name.
+    pub fn find(&self, name: &str) -> Option<Rc<Query>> {
+        self.with.iter().rev().find(|(known, _)| known == name).map(|(_, query)| Rc::clone(query))
+    }
+}
+
 /// Evaluates what needs no document.
 fn fold(mut code: Code) -> Code {
-    if matches!(code, Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_)) {
+    let is_leaf = |code: &Code| {
+        matches!(
+            code,
+            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Outer(..) | Code::Slot(_) | Code::Subquery(_)
+        )
+    };
+    if is_leaf(&code) {
         return code;
     }
     // An array of constants with a missing one stays: IN tells missing from null.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use value::{CollectionName, Millis};
+use value::{CollectionName, Millis, Object};
 
 /// The time zones of the host: the browser's `Intl`, or a library's database.
 pub trait Zones {
@@ -62,11 +62,13 @@ pub struct Context<'a> {
     pub indexes: &'a [Index],
     /// `dql_strict_mode`: what is not declared is a register, and indexes are not used.
     pub strict: bool,
+    /// Directives for every source of the statement: `dql_default_directives`, and what the statement itself begins with.
+    pub directives: Object,
 }
 
 impl Default for Context<'_> {
     fn default() -> Self {
-        Context { now: Millis(0), zones: Rc::new(UtcOnly), indexes: &[], strict: false }
+        Context { now: Millis(0), zones: Rc::new(UtcOnly), indexes: &[], strict: false, directives: Object::new() }
     }
 }
 

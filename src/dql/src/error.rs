@@ -42,6 +42,16 @@ impl DqlError {
         DqlError::new(ErrorCode::QueryUnsupported, ["Unsupported feature: ", part].concat(), Some(span))
     }
 
+    /// An error that says in its own words what is not allowed.
+    pub(crate) fn unsupported_as(message: &str, span: Span) -> DqlError {
+        DqlError::new(ErrorCode::QueryUnsupported, message.to_owned(), Some(span))
+    }
+
+    /// An error about an index that is not there.
+    pub(crate) fn not_found(message: &str, span: Span) -> DqlError {
+        DqlError::new(ErrorCode::QueryIndexNotFound, message.to_owned(), Some(span))
+    }
+
     /// Returns the error as users see it; `text` is the statement that was parsed.
     pub fn failure(&self, text: &str) -> Failure {
         let mut message = self.message.clone();

@@ -9,7 +9,8 @@
 
 pub(crate) mod arithmetic;
 mod function;
-mod pattern;
+pub(crate) mod pattern;
+mod subquery;
 
 use std::borrow::Cow;
 
@@ -18,6 +19,8 @@ use value::{Object, Value};
 
 use crate::ast::{Absence, Case, Negation, Operator};
 use crate::function::Function;
+
+pub(crate) use subquery::{Answerer, Answers, Subquery, SubqueryKind};
 
 /// The result of an expression; `None` is MISSING.
 pub(crate) type Answer<'a> = Option<Cow<'a, Value>>;
@@ -52,16 +55,36 @@ pub(crate) enum Code {
     Negate(Box<Code>),
     Not(Box<Code>),
     Object(Vec<(String, Code)>),
-    /// A key or an aggregate of the group.
+    /// An expression over the row of a query around this one, so many levels out.
+    Outer(usize, Box<Code>),
+    /// A key or an aggregate of the group, or what a window function came to.
     Slot(usize),
+    /// A query in the expression.
+    Subquery(Subquery),
 }
 
 /// What an expression may look at.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Environment<'a> {
     pub document: Option<&'a Object>,
-    /// The keys and then the aggregates of a group.
+    /// The keys and then the aggregates of a group, or what the window functions came to.
     pub slots: &'a [Option<Value>],
+    pub around: Around<'a>,
+}
+
+/// What lies around a query while it runs.
+#[derive(Clone, Copy, Default)]
+pub struct Around<'a> {
+    /// The row of the query around this one.
+    pub(crate) outer: Option<&'a Environment<'a>>,
+    /// Who answers sub-queries; without, their values are MISSING.
+    pub(crate) answerer: Option<&'a dyn Answerer>,
+}
+
+impl std::fmt::Debug for Around<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Around").field("outer", &self.outer.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl Code {
@@ -81,7 +104,10 @@ impl Code {
             Code::Document => environment.document.map(|document| Cow::Owned(Value::Object(document.clone()))),
             Code::Field(path) => field(environment.document?, path).map(Cow::Borrowed),
             Code::Function(function, arguments) => function::call(*function, arguments, environment),
-            Code::In(operands, negation) => is_in(operands, *negation, environment),
+            Code::In(operands, negation) => match &operands[1] {
+                Code::Subquery(list) => list.holds(&operands[0], *negation, environment),
+                _ => is_in(operands, *negation, environment),
+            },
             Code::Is(operand, absence, negation) => {
                 let value = operand.evaluate(environment);
                 let is = match absence {
@@ -99,7 +125,12 @@ impl Code {
             Code::Negate(operand) => arithmetic::negate(&*operand.evaluate(environment)?).map(Cow::Owned),
             Code::Not(operand) => Truth::of(&operand.evaluate(environment)).not().answer(),
             Code::Object(fields) => object(fields, environment),
+            Code::Outer(levels, code) => {
+                let outer = (0..*levels).try_fold(&environment, |inner, _| inner.around.outer)?;
+                code.value(*outer).map(Cow::Owned)
+            }
             Code::Slot(slot) => environment.slots.get(*slot)?.as_ref().map(Cow::Borrowed),
+            Code::Subquery(subquery) => subquery.evaluate(environment),
         }
     }
 
@@ -109,8 +140,8 @@ impl Code {
     }
 
     /// Says whether a predicate is true for a document; without one it is.
-    pub fn holds(predicate: Option<&Code>, object: &Object) -> bool {
-        let environment = Environment { document: Some(object), slots: &[] };
+    pub fn holds(predicate: Option<&Code>, object: &Object, around: Around<'_>) -> bool {
+        let environment = Environment { document: Some(object), slots: &[], around };
         predicate.is_none_or(|predicate| predicate.is_true(environment))
     }
 
@@ -127,7 +158,12 @@ impl Code {
             Code::Chain(first, rest) => {
                 std::iter::once(&mut **first).chain(rest.iter_mut().map(|part| &mut part.1)).collect()
             }
-            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) => Vec::new(),
+            Code::Constant(_)
+            | Code::Document
+            | Code::Field(_)
+            | Code::Outer(..)
+            | Code::Slot(_)
+            | Code::Subquery(_) => Vec::new(),
             Code::In(operands, _) | Code::Like { operands, .. } => operands.iter_mut().collect(),
             Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
             Code::Member(base, steps) => std::iter::once(&mut **base).chain(steps).collect(),
@@ -145,7 +181,12 @@ impl Code {
                 branches.chain([subject, otherwise].into_iter().flatten().map(|part| &**part)).collect()
             }
             Code::Chain(first, rest) => std::iter::once(&**first).chain(rest.iter().map(|part| &part.1)).collect(),
-            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) => Vec::new(),
+            Code::Constant(_)
+            | Code::Document
+            | Code::Field(_)
+            | Code::Outer(..)
+            | Code::Slot(_)
+            | Code::Subquery(_) => Vec::new(),
             Code::In(operands, _) | Code::Like { operands, .. } => operands.iter().collect(),
             Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
             Code::Member(base, steps) => std::iter::once(&**base).chain(steps).collect(),

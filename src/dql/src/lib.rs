@@ -29,14 +29,16 @@ mod token;
 pub use ast::{ConflictPolicy, FieldType, Statement};
 pub use context::{Context, Index, IndexKey, UtcOnly, Zones};
 pub use error::{DqlError, Span};
+pub use evaluate::Around;
 pub use function::{Aggregate, Function};
 pub use needed::Needed;
 pub use parse::parse;
 pub use plan::{
-    Access, Declarations, Delete, IndexScan, Insert, KeyBounds, PathOp, Plan, Select, Source, Update, plan, plan_owned,
+    Access, Advice, Alteration, Declarations, Delete, IndexScan, Insert, KeyBounds, NewIndex, OldIndex, PathOp, Plan,
+    Query, Returning, Select, Shown, Source, Update, plan, plan_owned,
 };
 pub use print::print;
-pub use run::{Flow, SelectRun};
+pub use run::{Flow, Reader, Request, Runner, SelectRun, Taker};
 pub use subscription::{Subscription, subscription};
 
 #[cfg(test)]

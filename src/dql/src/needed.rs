@@ -23,10 +23,38 @@ impl Needed {
     }
 }
 
+impl Needed {
+    /// Returns what expressions over a joined row need of the documents under one alias.
+    pub(crate) fn under<'a>(alias: &str, codes: impl IntoIterator<Item = &'a Code>) -> Needed {
+        let mut names = Vec::new();
+        let named = codes.into_iter().all(|code| collect_under(alias, code, &mut names));
+        if named { Needed::Named(names) } else { Needed::All }
+    }
+}
+
+fn collect_under(alias: &str, code: &Code, names: &mut Vec<String>) -> bool {
+    match code {
+        Code::Field(path) if path[0] != alias => true,
+        Code::Field(path) => match path.get(1) {
+            Some(name) => {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+                true
+            }
+            None => false,
+        },
+        Code::Document => false,
+        Code::Subquery(subquery) => !subquery.correlated,
+        _ => code.parts().into_iter().all(|part| collect_under(alias, part, names)),
+    }
+}
+
 /// Collects names; `false` when the whole document is needed.
 fn collect(code: &Code, names: &mut Vec<String>) -> bool {
     match code {
         Code::Document => false,
+        Code::Subquery(subquery) => !subquery.correlated,
         Code::Field(path) => {
             if let Some(name) = path.first().filter(|name| !names.contains(name)) {
                 names.push(name.clone());

@@ -6,13 +6,15 @@
 //! Invariants: the parser never panics and never recurses deeper than [`DEPTH_MAX`] nested expressions; what is DQL but
 //! not built is `query/unsupported` with the name of the part; nothing is skipped in silence but comments and directives.
 
+mod command;
 mod expression;
+mod query;
 mod statement;
 
 use value::ErrorCode;
 use value::limits::STATEMENT_BYTES_MAX;
 
-use crate::ast::Statement;
+use crate::ast::{Expr, Statement};
 use crate::error::{DqlError, Span, near};
 use crate::token::{Kind, Lexer, Token};
 
@@ -28,9 +30,36 @@ pub fn parse(text: &str) -> Result<Statement, DqlError> {
     let mut parser = Parser::new(text)?;
     let statement = parser.statement()?;
     parser.eat(";")?;
-    match parser.token.kind {
-        Kind::End => Ok(statement),
-        _ => Err(parser.unexpected("the end of the statement")),
+    if parser.token.kind != Kind::End {
+        return Err(parser.unexpected("the end of the statement"));
+    }
+    Ok(match leading_directives(text)? {
+        Some(directives) => Statement::Directed(directives, Box::new(statement)),
+        None => statement,
+    })
+}
+
+/// Reads the directives in a comment at the very start: `/*+ {…} */` or `--+ {…}`.
+fn leading_directives(text: &str) -> Result<Option<Expr>, DqlError> {
+    let trimmed = text.trim_start();
+    let (rest, end) = match (trimmed.strip_prefix("/*+"), trimmed.strip_prefix("--+")) {
+        (Some(rest), _) => (rest, rest.find("*/")),
+        (None, Some(rest)) => (rest, rest.find('\n')),
+        (None, None) => return Ok(None),
+    };
+    let start = text.len() - rest.len();
+    let end = end.unwrap_or(rest.len());
+    directives(&rest[..end], Span { start, end: start + end }).map(Some)
+}
+
+/// Reads directives: a JSON object, which is an object of the language too.
+fn directives(text: &str, span: Span) -> Result<Expr, DqlError> {
+    let invalid = |_| DqlError::invalid("directives are one JSON object, such as {\"#index\": \"name\"}", span);
+    let mut parser = Parser::new(text).map_err(invalid)?;
+    let object = parser.expression().map_err(invalid)?;
+    match (&object, &parser.token.kind) {
+        (Expr::Object(_), Kind::End) => Ok(object),
+        _ => Err(invalid(DqlError::invalid("", span))),
     }
 }
 
@@ -139,13 +168,22 @@ impl<'a> Parser<'a> {
 
     /// Runs a rule one level deeper.
     fn deeper<T>(&mut self, rule: impl FnOnce(&mut Self) -> Result<T, DqlError>) -> Result<T, DqlError> {
-        if self.depth == DEPTH_MAX {
+        self.much_deeper(1, rule)
+    }
+
+    /// Runs a rule some levels deeper.
+    fn much_deeper<T>(
+        &mut self,
+        levels: usize,
+        rule: impl FnOnce(&mut Self) -> Result<T, DqlError>,
+    ) -> Result<T, DqlError> {
+        if self.depth + levels > DEPTH_MAX {
             let message = ["expressions nest at most ", &DEPTH_MAX.to_string(), " levels deep"].concat();
             return Err(DqlError::invalid(&message, self.token.span));
         }
-        self.depth += 1;
+        self.depth += levels;
         let result = rule(self);
-        self.depth -= 1;
+        self.depth -= levels;
         result
     }
 

@@ -3,38 +3,62 @@
 //! Invariants: planning reads no data; a plan holds the arguments, so it is run without them; what a plan asks for in
 //! [`Access`] is never less than what its predicate is true for, and the predicate is checked again on every document.
 
+mod access;
+mod command;
+mod condition;
+mod join;
 mod mutation;
+mod query;
 mod select;
 mod source;
+mod window;
 
 use value::{Object, Value};
 
 use crate::ast::Statement;
+use crate::bind::Names;
 use crate::context::Context;
 use crate::error::DqlError;
 use crate::explain::explain;
 
-pub use mutation::{Delete, Insert, PathOp, Update};
+pub use command::{Advice, Alteration, NewIndex, OldIndex, Shown};
+pub(crate) use join::{Join, Joined, Rows, Side, row_environment};
+pub use mutation::{Delete, Insert, PathOp, Returning, Update};
+pub use query::Query;
+pub(crate) use query::{Body, Set, plan_query};
 pub use select::Select;
-pub(crate) use select::{Grouping, Item};
+pub(crate) use select::{From, Grouping, Item, has_subquery};
 pub use source::{Access, Declarations, IndexScan, KeyBounds, Source};
 pub(crate) use source::{plan_source, scope};
+pub(crate) use window::WindowCall;
 
 /// What to do, with the arguments in place.
 #[derive(Clone, Debug)]
 pub enum Plan {
-    /// Return rows.
-    Select(Select),
-    /// Add documents.
-    Insert(Insert),
-    /// Change fields of documents.
-    Update(Update),
+    /// Return advice on indexes, and make them if that is asked for.
+    Advise(Advice),
+    /// Change system parameters.
+    AlterSystem(Alteration),
+    /// Make an index.
+    CreateIndex(NewIndex),
     /// Delete documents for everyone.
     Delete(Delete),
+    /// Remove an index.
+    DropIndex(OldIndex),
     /// Drop documents here only.
     Evict(Delete),
     /// Return one row: how the statement would be carried out.
     Explain(Value),
+    /// Add documents.
+    Insert(Insert),
+    /// Do it, and return one more row: what it took.
+    Profile(Box<Plan>),
+    /// Return rows.
+    Select(Query),
+    /// Return system parameters.
+    Show(Shown),
+    /// Change fields of documents.
+    Update(Update),
 }
 
 /// Joins a statement and the values of its parameters.
@@ -45,11 +69,18 @@ pub enum Plan {
 /// `plan_owned` does the same with arguments that nobody needs afterwards: the documents of an INSERT are moved, not copied.
 pub fn plan(statement: &Statement, args: &Object, context: &Context<'_>) -> Result<Plan, DqlError> {
     match statement {
+        Statement::Advise(advise) => command::plan_advice(advise, args, context).map(Plan::Advise),
+        Statement::AlterSystem(alter) => command::plan_alteration(alter, args, context).map(Plan::AlterSystem),
+        Statement::CreateIndex(create) => command::plan_new_index(create).map(Plan::CreateIndex),
         Statement::Delete(removal) => mutation::plan_removal(removal, args, context).map(Plan::Delete),
+        Statement::Directed(directives, inner) => plan(inner, args, &command::directed(directives, args, context)?),
+        Statement::DropIndex(drop) => command::plan_old_index(drop).map(Plan::DropIndex),
         Statement::Evict(removal) => mutation::plan_removal(removal, args, context).map(Plan::Evict),
         Statement::Explain(inner) => Ok(Plan::Explain(explain(&plan(inner, args, context)?))),
         Statement::Insert(insert) => mutation::plan_insert(insert, args, context).map(Plan::Insert),
-        Statement::Select(select) => select::plan_select(select, args, context).map(Plan::Select),
+        Statement::Profile(inner) => Ok(Plan::Profile(Box::new(plan(inner, args, context)?))),
+        Statement::Select(query) => plan_query(query, args, context, Names::default()).map(Plan::Select),
+        Statement::Show(show) => Ok(Plan::Show(Shown::of(show))),
         Statement::Update(update) => mutation::plan_update(update, args, context).map(Plan::Update),
     }
 }

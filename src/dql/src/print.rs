@@ -3,12 +3,12 @@
 //! Invariants: what is printed parses to the same statement, so `print(parse(s))` is a fixed point; the text has one line;
 //! names are quoted only where they must be.
 
+mod query;
+mod statement;
+
 use value::Value;
 
-use crate::ast::{
-    Absence, Application, Case, ConflictPolicy, Expr, Ids, Insert, Negation, Projection, Removal, Select, Source,
-    Statement, Step, Update, level,
-};
+use crate::ast::{Absence, Case, Expr, Negation, Statement, Step, level};
 use crate::parse::is_reserved;
 
 /// Returns the canonical text of a statement.
@@ -25,160 +25,6 @@ struct Printer {
 impl Printer {
     fn put(&mut self, text: &str) {
         self.text.push_str(text);
-    }
-
-    fn statement(&mut self, statement: &Statement) {
-        match statement {
-            Statement::Delete(removal) => self.removal("DELETE FROM ", removal),
-            Statement::Evict(removal) => self.removal("EVICT FROM ", removal),
-            Statement::Explain(inner) => {
-                self.put("EXPLAIN ");
-                self.statement(inner);
-            }
-            Statement::Insert(insert) => self.insert(insert),
-            Statement::Select(select) => self.select(select),
-            Statement::Update(update) => self.update(update),
-        }
-    }
-
-    fn select(&mut self, select: &Select) {
-        self.put(if select.distinct.is_some() { "SELECT DISTINCT " } else { "SELECT " });
-        self.list(&select.projection, Self::projection);
-        if let Some(source) = &select.from {
-            self.put(" FROM ");
-            self.source(source);
-        }
-        self.clause(" WHERE ", select.filter.as_ref());
-        if !select.group.is_empty() {
-            self.put(" GROUP BY ");
-            self.list(&select.group, |printer, key| printer.expression(key, level::OR));
-        }
-        self.clause(" HAVING ", select.having.as_ref());
-        if !select.order.is_empty() {
-            self.put(" ORDER BY ");
-            self.list(&select.order, |printer, order| {
-                printer.expression(&order.expr, level::OR);
-                printer.put(if order.descending { " DESC" } else { "" });
-            });
-        }
-        self.clause(" LIMIT ", select.limit.as_ref());
-        self.clause(" OFFSET ", select.offset.as_ref());
-    }
-
-    fn projection(&mut self, item: &Projection) {
-        match item {
-            Projection::All(_) => self.put("*"),
-            Projection::AllOf(alias, _) => {
-                self.name(alias);
-                self.put(".*");
-            }
-            Projection::Expr(expr, alias, _) => {
-                self.expression(expr, level::OR);
-                if let Some(alias) = alias {
-                    self.put(" AS ");
-                    self.name(alias);
-                }
-            }
-            Projection::Without(name) => {
-                self.put("MISSING ");
-                self.name(name);
-            }
-        }
-    }
-
-    fn source(&mut self, source: &Source) {
-        if !source.types.is_empty() {
-            self.put("COLLECTION ");
-        }
-        match source.collection.strip_prefix("system:") {
-            Some(name) if is_plain(name) => self.put(&source.collection),
-            _ => self.name(&source.collection),
-        }
-        if !source.types.is_empty() {
-            self.put(" (");
-            self.list(&source.types, |printer, (path, field_type)| {
-                printer.names(path);
-                printer.put(" ");
-                printer.put(field_type.name());
-            });
-            self.put(")");
-        }
-        if let Some(alias) = &source.alias {
-            self.put(" AS ");
-            self.name(alias);
-        }
-        match &source.ids {
-            Some(Ids::Array(list, _)) => {
-                self.put(" USE IDS LIST ");
-                self.expression(list, level::OR);
-            }
-            Some(Ids::Each(ids, _)) => {
-                self.put(" USE IDS (");
-                self.list(ids, |printer, id| printer.expression(id, level::OR));
-                self.put(")");
-            }
-            None => {}
-        }
-    }
-
-    fn insert(&mut self, insert: &Insert) {
-        self.put("INSERT INTO ");
-        self.source(&insert.source);
-        self.put(if insert.initial { " INITIAL DOCUMENTS " } else { " DOCUMENTS " });
-        self.list(&insert.documents, |printer, (document, _)| {
-            printer.put("(");
-            printer.expression(document, level::OR);
-            printer.put(")");
-        });
-        self.put(match insert.policy {
-            ConflictPolicy::Fail => "",
-            ConflictPolicy::Nothing => " ON ID CONFLICT DO NOTHING",
-            ConflictPolicy::Update => " ON ID CONFLICT DO UPDATE",
-            ConflictPolicy::UpdateLocalDiff => " ON ID CONFLICT DO UPDATE_LOCAL_DIFF",
-        });
-    }
-
-    fn update(&mut self, update: &Update) {
-        self.put("UPDATE ");
-        self.source(&update.source);
-        if !update.apply.is_empty() {
-            self.put(" APPLY ");
-            self.list(&update.apply, |printer, (target, application)| {
-                printer.names(&target.path);
-                printer.application(application);
-            });
-        }
-        if !update.set.is_empty() {
-            self.put(" SET ");
-            self.list(&update.set, |printer, (target, expr)| {
-                printer.names(&target.path);
-                printer.put(" = ");
-                printer.expression(expr, level::OR);
-            });
-        }
-        if !update.unset.is_empty() {
-            self.put(" UNSET ");
-            self.list(&update.unset, |printer, target| printer.names(&target.path));
-        }
-        self.clause(" WHERE ", update.filter.as_ref());
-    }
-
-    fn application(&mut self, application: &Application) {
-        match application {
-            Application::Increment(by) => self.clause(" INCREMENT BY ", Some(by)),
-            Application::PnIncrement(by) => self.clause(" PN_INCREMENT BY ", Some(by)),
-            Application::Restart(with) => {
-                self.put(" RESTART");
-                self.clause(" WITH ", with.as_ref());
-            }
-        }
-    }
-
-    fn removal(&mut self, verb: &str, removal: &Removal) {
-        self.put(verb);
-        self.source(&removal.source);
-        self.clause(" WHERE ", removal.filter.as_ref());
-        self.clause(" LIMIT ", removal.limit.as_ref());
     }
 
     fn clause(&mut self, words: &str, expr: Option<&Expr>) {
@@ -248,6 +94,11 @@ impl Printer {
                     self.clause_at(" ", operand, at + 1);
                 }
             }
+            Expr::Exists(query, _) => {
+                self.put("EXISTS (");
+                self.query(query);
+                self.put(")");
+            }
             Expr::Function(function, arguments) => {
                 self.put(function.name());
                 self.items("(", arguments, ")");
@@ -281,6 +132,12 @@ impl Printer {
                 self.put(name);
             }
             Expr::Path(base, steps) => self.path(base, steps),
+            Expr::Query(query, _) => {
+                self.put("(");
+                self.query(query);
+                self.put(")");
+            }
+            Expr::Window(window) => self.window(window),
         }
         self.put(if parentheses { ")" } else { "" });
     }
@@ -329,7 +186,12 @@ impl Printer {
     fn path(&mut self, base: &Expr, steps: &[Step]) {
         let needs_none = matches!(
             base,
-            Expr::Name(..) | Expr::Parameter(..) | Expr::Function(..) | Expr::Array(_) | Expr::Object(_)
+            Expr::Array(_)
+                | Expr::Function(..)
+                | Expr::Name(..)
+                | Expr::Object(_)
+                | Expr::Parameter(..)
+                | Expr::Query(..)
         );
         self.put(if needs_none { "" } else { "(" });
         self.expression(base, level::OR);
@@ -406,12 +268,15 @@ fn level_of(expr: &Expr) -> u8 {
         Expr::Aggregate { .. }
         | Expr::Array(_)
         | Expr::Case { .. }
+        | Expr::Exists(..)
         | Expr::Function(..)
         | Expr::Literal(_)
         | Expr::Missing
         | Expr::Name(..)
         | Expr::Object(_)
         | Expr::Parameter(..)
-        | Expr::Path(..) => level::PRIMARY,
+        | Expr::Path(..)
+        | Expr::Query(..)
+        | Expr::Window(_) => level::PRIMARY,
     }
 }

@@ -1,9 +1,12 @@
 //! One run of a SELECT: documents in, rows out.
 //!
-//! Order of work: WHERE, groups, HAVING, projection, DISTINCT, ORDER BY, OFFSET, LIMIT.
+//! Order of work: WHERE, groups, HAVING, window functions, projection, DISTINCT, ORDER BY, OFFSET, LIMIT.
 //!
 //! Invariants: rows keep the order of the documents where ORDER BY leaves them equal or is absent; with ORDER BY and LIMIT no
 //! more than the wanted rows are held; a row is an object, and a field that is MISSING is not in it.
+
+mod runner;
+mod window;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use value::{Object, Value};
 
 use crate::aggregate::{Accumulator, Key, compare};
-use crate::error::DqlError;
-use crate::evaluate::Environment;
+use crate::evaluate::{Around, Code, Environment};
 use crate::plan::{Grouping, Item, Select};
+
+pub use runner::{Reader, Request, Runner, Taker};
 
 /// Whether a run wants more documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,9 @@ pub enum Flow {
 #[derive(Debug)]
 pub struct SelectRun<'a> {
     select: &'a Select,
+    around: Around<'a>,
+    /// The documents that wait for their window functions.
+    windowed: Vec<Object>,
     groups: BTreeMap<Key, Vec<Accumulator>>,
     seen: BTreeSet<Key>,
     rows: Vec<Value>,
@@ -74,9 +81,11 @@ impl PartialEq for Place {
 impl Eq for Place {}
 
 impl<'a> SelectRun<'a> {
-    pub(crate) fn new(select: &'a Select) -> SelectRun<'a> {
+    pub(crate) fn new(select: &'a Select, around: Around<'a>) -> SelectRun<'a> {
         SelectRun {
             select,
+            around,
+            windowed: Vec::new(),
             groups: BTreeMap::new(),
             seen: BTreeSet::new(),
             rows: Vec::new(),
@@ -88,59 +97,84 @@ impl<'a> SelectRun<'a> {
 
     /// Says whether a document can add to the answer, from its deciding fields alone (`Select::deciding`).
     pub fn wants(&self, object: &Object) -> bool {
-        if !self.select.matches(object) {
+        if !self.holds(object) {
             return false;
         }
         // A distinct row that comes too late must still be seen, or its equal would take a place that is not its own.
-        let by_place = self.select.grouping.is_none() && !self.select.distinct;
+        let by_place = self.select.grouping.is_none() && self.select.windows.is_empty() && !self.select.distinct;
         let full = by_place && self.wanted().is_some_and(|wanted| self.sorted.len() >= wanted);
         match self.sorted.last_key_value().filter(|_| full) {
-            Some((last, _)) => self.place(Environment { document: Some(object), slots: &[] }) < *last,
+            Some((last, _)) => self.place(self.environment(object)) < *last,
             None => true,
         }
     }
 
     /// Takes a document in; it includes `_id`.
-    pub fn push(&mut self, object: &Object) -> Result<Flow, DqlError> {
+    pub fn push(&mut self, object: &Object) -> Flow {
         if self.select.limit == Some(0) {
-            return Ok(Flow::Enough);
+            return Flow::Enough;
         }
-        if !self.select.matches(object) {
-            return Ok(Flow::Continue);
+        if !self.holds(object) {
+            return Flow::Continue;
         }
-        let environment = Environment { document: Some(object), slots: &[] };
         match &self.select.grouping {
             Some(grouping) => {
                 self.group(grouping, object);
-                Ok(Flow::Continue)
+                Flow::Continue
             }
-            None => Ok(self.add(environment)),
+            None if !self.select.windows.is_empty() => {
+                self.windowed.push(object.clone());
+                Flow::Continue
+            }
+            None => {
+                let environment = Environment { document: Some(object), slots: &[], around: self.around };
+                self.add(environment)
+            }
         }
     }
 
     /// Returns the rows.
-    pub fn finish(mut self) -> Result<Vec<Value>, DqlError> {
-        if self.select.source.is_none() && self.select.grouping.is_none() {
-            let is_true = self.select.filter.as_ref().is_none_or(|filter| filter.is_true(Environment::default()));
-            if is_true && self.select.limit != Some(0) {
-                self.add(Environment::default());
-            }
-        }
+    pub fn finish(mut self) -> Vec<Value> {
         if let Some(grouping) = &self.select.grouping {
             self.finish_groups(grouping);
         }
-        if self.select.has_order() {
-            return Ok(self.sorted.into_values().skip(self.select.offset).collect());
+        if !self.windowed.is_empty() {
+            self.finish_windows();
         }
-        Ok(self.rows)
+        if self.select.has_order() {
+            return self.sorted.into_values().skip(self.select.offset).collect();
+        }
+        self.rows
+    }
+
+    fn holds(&self, object: &Object) -> bool {
+        Code::holds(self.select.filter.as_ref(), object, self.around)
+    }
+
+    fn environment<'b>(&self, object: &'b Object) -> Environment<'b>
+    where
+        'a: 'b,
+    {
+        Environment { document: Some(object), slots: &[], around: self.around }
     }
 
     fn group(&mut self, grouping: &Grouping, object: &Object) {
-        let environment = Environment { document: Some(object), slots: &[] };
+        let environment = Environment { document: Some(object), slots: &[], around: self.around };
         let key = Key(grouping.keys.iter().map(|key| key.value(environment)).collect());
         let accumulators = self.groups.entry(key).or_insert_with(|| vec![Accumulator::default(); grouping.calls.len()]);
         for (accumulator, call) in accumulators.iter_mut().zip(&grouping.calls) {
-            accumulator.push(call, object);
+            accumulator.push(call, environment);
+        }
+    }
+
+    fn finish_windows(&mut self) {
+        let documents = std::mem::take(&mut self.windowed);
+        let slots = window::slots(&self.select.windows, &documents, self.around);
+        for (document, slots) in documents.iter().zip(&slots) {
+            let environment = Environment { document: Some(document), slots, around: self.around };
+            if self.add(environment) == Flow::Enough {
+                return;
+            }
         }
     }
 
@@ -151,7 +185,7 @@ impl<'a> SelectRun<'a> {
         }
         for (Key(mut slots), accumulators) in groups {
             slots.extend(accumulators.iter().zip(&grouping.calls).map(|(accumulator, call)| accumulator.result(call)));
-            let environment = Environment { document: None, slots: &slots };
+            let environment = Environment { document: None, slots: &slots, around: self.around };
             if grouping.having.as_ref().is_none_or(|having| having.is_true(environment))
                 && self.select.limit != Some(0)
                 && self.add(environment) == Flow::Enough
@@ -163,7 +197,7 @@ impl<'a> SelectRun<'a> {
 
     /// Adds the row of a document or of a group.
     fn add(&mut self, environment: Environment<'_>) -> Flow {
-        let value = Value::Object(self.project(environment));
+        let value = Value::Object(project(&self.select.projection, environment));
         if self.select.distinct && !self.seen.insert(Key(vec![Some(value.clone())])) {
             return Flow::Continue;
         }
@@ -190,26 +224,31 @@ impl<'a> SelectRun<'a> {
         Place { keys, came: self.came }
     }
 
-    fn project(&self, environment: Environment<'_>) -> Object {
-        let mut row = Object::new();
-        for item in &self.select.projection {
-            match item {
-                Item::All => row.extend(environment.document.cloned().unwrap_or_default()),
-                Item::Field(name, code) => {
-                    if let Some(value) = code.value(environment) {
-                        row.insert(name.clone(), value);
-                    }
-                }
-                Item::Without(name) => {
-                    row.remove(name);
-                }
-            }
-        }
-        row
-    }
-
     /// Returns how many rows of the sorted answer are held.
     fn wanted(&self) -> Option<usize> {
         self.select.limit.map(|limit| limit.saturating_add(self.select.offset))
     }
+}
+
+/// Makes a row.
+pub(crate) fn project(items: &[Item], environment: Environment<'_>) -> Object {
+    let mut row = Object::new();
+    for item in items {
+        match item {
+            Item::All => row.extend(environment.document.cloned().unwrap_or_default()),
+            Item::AllOf(alias) => {
+                let document = environment.document.and_then(|row| row.get(alias)).and_then(Value::as_object);
+                row.extend(document.cloned().unwrap_or_default());
+            }
+            Item::Field(name, code) => {
+                if let Some(value) = code.value(environment) {
+                    row.insert(name.clone(), value);
+                }
+            }
+            Item::Without(name) => {
+                row.remove(name);
+            }
+        }
+    }
+    row
 }

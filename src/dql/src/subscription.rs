@@ -8,14 +8,14 @@
 
 use value::{CollectionName, Object, Value, cbor, hash64};
 
-use crate::ast::{self, Projection, Statement};
+use crate::ast::{self, Body, Projection, Statement};
 use crate::bind::Binder;
 use crate::context::Context;
 use crate::error::{DqlError, Span};
-use crate::evaluate::Code;
+use crate::evaluate::{Around, Code};
 use crate::needed::Needed;
 use crate::parse::parse;
-use crate::plan::{plan_source, scope};
+use crate::plan::{has_subquery, plan_source, scope};
 use crate::print::print;
 
 /// A predicate over the documents of a collection.
@@ -35,8 +35,10 @@ pub struct Subscription {
 pub fn subscription(text: &str, args: &Object, context: &Context<'_>) -> Result<Subscription, DqlError> {
     let statement = parse(text)?;
     let whole = Span { start: 0, end: text.trim_end().len() };
-    let Statement::Select(mut select) = statement else {
-        return Err(DqlError::unsupported("a subscription is SELECT * FROM a collection [WHERE …]", whole));
+    let dialect = "a subscription is SELECT * FROM a collection [WHERE …]";
+    let Statement::Select(query) = statement else { return Err(DqlError::unsupported(dialect, whole)) };
+    let (Body::Select(mut select), true, true) = (query.first, query.rest.is_empty(), query.with.is_empty()) else {
+        return Err(DqlError::unsupported(dialect, whole));
     };
     refuse(&select)?;
     let Some(source) = &select.from else {
@@ -44,6 +46,9 @@ pub fn subscription(text: &str, args: &Object, context: &Context<'_>) -> Result<
     };
     let mut binder = Binder::new(args, context, scope(source));
     let predicate = binder.bind_optional(select.filter.as_ref())?;
+    if predicate.as_ref().is_some_and(has_subquery) {
+        return Err(DqlError::unsupported("a sub-query in a subscription", select.span));
+    }
     for key in &select.order {
         // It orders nothing, but it must make sense.
         binder.bind(&key.expr)?;
@@ -51,7 +56,9 @@ pub fn subscription(text: &str, args: &Object, context: &Context<'_>) -> Result<
     let collection = plan_source(source, predicate.as_ref(), args, context)?.collection;
     select.order.clear();
     let used = std::mem::take(&mut binder.used);
-    let text = print(&Statement::Select(select));
+    let first = Body::Select(select);
+    let query = ast::Query { with: Vec::new(), first, rest: Vec::new(), order: Vec::new(), limit: None, offset: None };
+    let text = print(&Statement::Select(query));
     let mut identity = text.clone().into_bytes();
     identity.push(0);
     identity.extend(cbor::encode(&Value::Object(used)));
@@ -68,8 +75,14 @@ fn refuse(select: &ast::Select) -> Result<(), DqlError> {
         "GROUP BY in a subscription"
     } else if select.limit.is_some() || select.offset.is_some() {
         "LIMIT or OFFSET in a subscription"
+    } else if !select.joins.is_empty() {
+        "JOIN in a subscription"
+    } else if select.from.as_ref().is_some_and(|source| source.query.is_some()) {
+        "a sub-query in a subscription"
     } else if select.from.as_ref().is_some_and(|source| source.ids.is_some()) {
         "USE IDS in a subscription"
+    } else if select.from.as_ref().is_some_and(|source| source.index.is_some() || source.directives.is_some()) {
+        "USE INDEX or USE DIRECTIVES in a subscription"
     } else {
         return Ok(());
     };
@@ -79,7 +92,7 @@ fn refuse(select: &ast::Select) -> Result<(), DqlError> {
 impl Subscription {
     /// Says whether the predicate is true for a document, which includes `_id`.
     pub fn matches(&self, object: &Object) -> bool {
-        Code::holds(self.predicate.as_ref(), object)
+        Code::holds(self.predicate.as_ref(), object, Around::default())
     }
 
     /// Returns the fields that the predicate looks at.

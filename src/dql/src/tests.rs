@@ -2,6 +2,7 @@
 
 mod depth;
 mod json;
+mod list;
 mod mutation;
 mod parsing;
 mod selection;
@@ -18,16 +19,12 @@ fn object(text: &str) -> Object {
 /// Runs a SELECT over documents in JSON and returns the rows.
 fn rows(statement: &str, documents: &[&str]) -> Vec<Value> {
     let statement = crate::parse(statement).expect("valid");
-    let Ok(crate::Plan::Select(select)) = crate::plan(&statement, &Object::new(), &crate::Context::default()) else {
+    let Ok(crate::Plan::Select(query)) = crate::plan(&statement, &Object::new(), &crate::Context::default()) else {
         panic!("not a SELECT")
     };
-    let mut run = select.start();
-    for document in documents {
-        if run.push(&object(document)).expect("evaluates") == crate::Flow::Enough {
-            break;
-        }
-    }
-    run.finish().expect("evaluates")
+    let documents: Vec<Object> = documents.iter().map(|document| object(document)).collect();
+    let Ok(rows) = crate::Runner::new(&list::List::of(&documents)).query(&query);
+    rows
 }
 
 /// Returns the plan of a statement without arguments.

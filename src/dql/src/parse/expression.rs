@@ -6,7 +6,7 @@
 use value::Value;
 
 use super::Parser;
-use crate::ast::{Absence, Case, Expr, Negation, Operator, Step, level};
+use crate::ast::{Absence, Case, Expr, Negation, Operator, Step, Window, WindowFunction, level};
 use crate::error::{DqlError, Span};
 use crate::function::{Aggregate, Named, find};
 use crate::token::{Kind, Lexer};
@@ -126,8 +126,11 @@ impl Parser<'_> {
 
     /// Reads what follows IN; a list in parentheses is an array literal.
     fn in_list(&mut self, left: Expr, negation: Negation) -> Result<Expr, DqlError> {
-        let list = if self.eat("(")? {
-            self.refuse_subquery()?;
+        let list = if self.at("(") && self.at_query() {
+            let start = self.advance()?.span.start;
+            let query = self.subquery()?;
+            Expr::Query(query, self.since(start))
+        } else if self.eat("(")? {
             let items = self.deeper(|parser| parser.list(Self::expression))?;
             self.expect(")")?;
             Expr::Array(items)
@@ -146,13 +149,6 @@ impl Parser<'_> {
             }
         }
         Err(self.unexpected("a string of one character"))
-    }
-
-    fn refuse_subquery(&mut self) -> Result<(), DqlError> {
-        match self.token.kind {
-            Kind::Word(word) if word.eq_ignore_ascii_case("SELECT") => Err(self.unsupported("sub-query")),
-            _ => Ok(()),
-        }
     }
 
     /// Reads a prefix operator and its operand, or a primary with its path.
@@ -226,8 +222,12 @@ impl Parser<'_> {
                 self.word(word, span)
             }
             Kind::Symbol("(") => {
+                let is_query = self.at_query();
                 self.advance()?;
-                self.refuse_subquery()?;
+                if is_query {
+                    let query = self.subquery()?;
+                    return Ok(Expr::Query(query, self.since(span.start)));
+                }
                 let inner = self.deeper(Self::expression)?;
                 self.expect(")")?;
                 Ok(inner)
@@ -303,7 +303,15 @@ impl Parser<'_> {
 
     /// Reads the arguments of a function up to the closing parenthesis.
     fn call(&mut self, name: &str, span: Span) -> Result<Expr, DqlError> {
-        self.refuse_subquery()?;
+        if name.eq_ignore_ascii_case("EXISTS") && self.at_query() {
+            let query = self.subquery()?;
+            return Ok(Expr::Exists(query, self.since(span.start)));
+        }
+        if let Some(function) = numbering(name) {
+            self.expect(")")?;
+            self.expect_word("OVER")?;
+            return self.window(function, None, span);
+        }
         if let Some(function) = Aggregate::find(name) {
             let distinct = self.eat_word("DISTINCT")?;
             let argument = if function == Aggregate::Count && !distinct && self.eat("*")? {
@@ -312,6 +320,10 @@ impl Parser<'_> {
                 Some(Box::new(self.deeper(Self::expression)?))
             };
             self.expect(")")?;
+            if !distinct && self.at_word("OVER") && self.ahead() == Kind::Symbol("(") {
+                self.advance()?;
+                return self.window(WindowFunction::Aggregate(function), argument.map(|argument| *argument), span);
+            }
             return Ok(Expr::Aggregate { function, distinct, argument, span: self.since(span.start) });
         }
         let (function, min, max) = match find(name) {
@@ -328,6 +340,24 @@ impl Parser<'_> {
             return Err(DqlError::invalid(&message, self.since(span.start)));
         }
         Ok(Expr::Function(function, arguments))
+    }
+
+    /// Reads what follows OVER. Not inlined, as a sub-query.
+    #[inline(never)]
+    fn window(&mut self, function: WindowFunction, argument: Option<Expr>, span: Span) -> Result<Expr, DqlError> {
+        self.expect("(")?;
+        let mut window = Window { function, argument, partition: Vec::new(), order: Vec::new(), span };
+        if self.eat_word("PARTITION")? {
+            self.expect_word("BY")?;
+            window.partition = self.deeper(|parser| parser.list(Self::expression))?;
+        }
+        if self.eat_word("ORDER")? {
+            self.expect_word("BY")?;
+            window.order = self.deeper(|parser| parser.list(Self::order))?;
+        }
+        self.expect(")")?;
+        window.span = self.since(span.start);
+        Ok(Expr::Window(Box::new(window)))
     }
 
     /// Reads what follows CASE.
@@ -386,6 +416,12 @@ fn chain(left: Expr, operator: Operator, right: Expr) -> Expr {
         }
         left => Expr::Chain(Box::new(left), vec![(operator, right)]),
     }
+}
+
+/// Returns the window function that numbers rows and has this name.
+fn numbering(name: &str) -> Option<WindowFunction> {
+    let all = [WindowFunction::DenseRank, WindowFunction::Rank, WindowFunction::RowNumber];
+    all.into_iter().find(|function| function.name().eq_ignore_ascii_case(name))
 }
 
 fn unknown_function(name: &str, nearest: Option<&str>, span: Span) -> DqlError {

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use value::limits::DEPTH_MAX;
 use value::{CollectionName, DocId, ErrorCode, Object, Value};
 
-use super::select::plan_count;
+use super::select::{Item, plan_count, plan_projection};
 use super::source::collection;
-use super::{Declarations, Source, plan_source, scope};
+use super::{Declarations, Query, Source, plan_query, plan_source, scope};
 use crate::ast::{self, Application, ConflictPolicy, Target};
-use crate::bind::{Binder, Scope};
+use crate::bind::{Binder, Names, Scope};
 use crate::context::Context;
 use crate::error::{DqlError, Span};
-use crate::evaluate::{Code, Environment};
+use crate::evaluate::{Around, Code, Environment};
 use crate::needed::Needed;
+use crate::run::project;
 
 /// An INSERT with its documents.
 #[derive(Clone, Debug)]
@@ -28,6 +29,24 @@ pub struct Insert {
     pub policy: ConflictPolicy,
     /// The documents are written at the beginning of time, so that equal seeds are one event and lose to every edit.
     pub initial: bool,
+    /// Where the documents come from instead, and where that is written. The rows of its answer go through `Insert::check`.
+    pub query: Option<Query>,
+    /// RETURNING.
+    pub returning: Option<Returning>,
+}
+
+/// What RETURNING makes of a document: as it is after INSERT and UPDATE, as it was before DELETE and EVICT.
+#[derive(Clone, Debug)]
+pub struct Returning {
+    items: Vec<Item>,
+}
+
+impl Returning {
+    /// Returns the row of a document, which includes `_id`.
+    pub fn row(&self, object: &Object, around: Around<'_>) -> Value {
+        let environment = Environment { document: Some(object), slots: &[], around };
+        Value::Object(project(&self.items, environment))
+    }
 }
 
 /// An UPDATE with its arguments in place.
@@ -38,6 +57,7 @@ pub struct Update {
     apply: Vec<(Vec<String>, Applied)>,
     set: Vec<(Vec<String>, Code)>,
     unset: Vec<Vec<String>>,
+    returning: Option<Returning>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +111,7 @@ pub struct Delete {
     source: Source,
     filter: Option<Code>,
     limit: Option<usize>,
+    returning: Option<Returning>,
 }
 
 impl Update {
@@ -105,19 +126,24 @@ impl Update {
     }
 
     /// Says whether WHERE is true for a document; without WHERE it is.
-    pub fn matches(&self, object: &Object) -> bool {
-        Code::holds(self.filter.as_ref(), object)
+    pub fn matches(&self, object: &Object, around: Around<'_>) -> bool {
+        Code::holds(self.filter.as_ref(), object, around)
+    }
+
+    /// Returns what RETURNING asks for.
+    pub fn returning(&self) -> Option<&Returning> {
+        self.returning.as_ref()
     }
 
     /// Computes the changes of one document, all from its state before the statement: APPLY, then SET, then UNSET.
     ///
     /// Returns nothing if WHERE is not true. Setting a field to MISSING removes it. Errors: `query/evaluation` for an
     /// increment that is no number, `validation/depth-limit-exceeded`.
-    pub fn operations(&self, object: &Object) -> Result<Option<Vec<PathOp>>, DqlError> {
-        if !self.matches(object) {
+    pub fn operations(&self, object: &Object, around: Around<'_>) -> Result<Option<Vec<PathOp>>, DqlError> {
+        if !self.matches(object, around) {
             return Ok(None);
         }
-        let environment = Environment { document: Some(object), slots: &[] };
+        let environment = Environment { document: Some(object), slots: &[], around };
         let mut operations = Vec::with_capacity(self.apply.len() + self.set.len() + self.unset.len());
         for (path, applied) in &self.apply {
             let path = path.clone();
@@ -154,8 +180,13 @@ impl Delete {
     }
 
     /// Says whether WHERE is true for a document; without WHERE it is.
-    pub fn matches(&self, object: &Object) -> Result<bool, DqlError> {
-        Ok(Code::holds(self.filter.as_ref(), object))
+    pub fn matches(&self, object: &Object, around: Around<'_>) -> bool {
+        Code::holds(self.filter.as_ref(), object, around)
+    }
+
+    /// Returns what RETURNING asks for.
+    pub fn returning(&self) -> Option<&Returning> {
+        self.returning.as_ref()
     }
 
     /// Returns how many documents are removed at most.
@@ -187,7 +218,26 @@ fn check_depth(value: &Value, above: usize, span: Option<Span>) -> Result<(), Dq
 
 pub(super) fn plan_insert(insert: &ast::Insert, args: &Object, context: &Context<'_>) -> Result<Insert, DqlError> {
     let mut binder = Binder::new(args, context, Scope::Nothing("INSERT"));
-    plan_documents(insert, |expr| Ok(binder.bind(expr)?.value(Environment::default())))
+    let mut plan = plan_documents(insert, |expr| Ok(binder.bind(expr)?.value(Environment::default())))?;
+    if let Some(query) = &insert.query {
+        plan.query = Some(plan_query(query, args, context, Names::default())?);
+    }
+    plan.returning = plan_returning(&insert.returning, &insert.source, args, context)?;
+    Ok(plan)
+}
+
+/// Plans RETURNING, which sees the document as WHERE does.
+fn plan_returning(
+    items: &[ast::Projection],
+    source: &ast::Source,
+    args: &Object,
+    context: &Context<'_>,
+) -> Result<Option<Returning>, DqlError> {
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let mut binder = Binder::new(args, context, scope(source));
+    Ok(Some(Returning { items: plan_projection(items, true, &mut binder)? }))
 }
 
 /// As `plan_insert`; documents that are one argument are taken out of the arguments.
@@ -197,13 +247,15 @@ pub(super) fn plan_insert_owned(
     context: &Context<'_>,
 ) -> Result<Insert, DqlError> {
     let whole = match insert.documents.as_slice() {
-        [(ast::Expr::Parameter(name, _), _)] => args.remove(name),
+        [(ast::Expr::Parameter(name, _), _)] if insert.returning.is_empty() => args.remove(name),
         _ => None,
     };
     match whole {
         Some(value) => {
             let mut value = Some(value);
-            plan_documents(insert, |_| Ok(value.take()))
+            let mut plan = plan_documents(insert, |_| Ok(value.take()))?;
+            plan.returning = plan_returning(&insert.returning, &insert.source, &args, context)?;
+            Ok(plan)
         }
         None => plan_insert(insert, &args, context),
     }
@@ -227,24 +279,47 @@ fn plan_documents(
         if given.is_empty() && !matches!(expr, ast::Expr::Parameter(..) | ast::Expr::Array(_)) {
             return Err(not_an_object("missing", *span));
         }
-        for value in given {
-            check_depth(&value, 0, Some(*span))?;
-            let type_name = value.type_name();
-            let document = value.into_object().ok_or_else(|| not_an_object(type_name, *span))?;
-            if let Some(id) = document.get("_id") {
-                let id = DocId::new(id)
-                    .map_err(|error| DqlError::new(ErrorCode::StoreDocumentId, error.to_string(), Some(*span)))?;
-                if !ids.insert(id) {
-                    let message = "two documents of the statement have this _id".to_owned();
-                    return Err(DqlError::new(ErrorCode::StoreIdentifierConflict, message, Some(*span)));
-                }
-            }
-            documents.push(document);
-        }
+        take_documents(given, *span, &mut ids, &mut documents)?;
     }
     let types = Declarations(insert.source.types.clone());
     let collection = collection(&insert.source)?;
-    Ok(Insert { collection, types, documents, policy: insert.policy, initial: insert.initial })
+    let (policy, initial) = (insert.policy, insert.initial);
+    Ok(Insert { collection, types, documents, policy, initial, query: None, returning: None })
+}
+
+/// Checks values that are to be documents, and takes them.
+fn take_documents(
+    given: Vec<Value>,
+    span: Span,
+    ids: &mut BTreeSet<DocId>,
+    documents: &mut Vec<Object>,
+) -> Result<(), DqlError> {
+    for value in given {
+        check_depth(&value, 0, Some(span))?;
+        let type_name = value.type_name();
+        let document = value.into_object().ok_or_else(|| not_an_object(type_name, span))?;
+        if let Some(id) = document.get("_id") {
+            let id = DocId::new(id)
+                .map_err(|error| DqlError::new(ErrorCode::StoreDocumentId, error.to_string(), Some(span)))?;
+            if !ids.insert(id) {
+                let message = "two documents of the statement have this _id".to_owned();
+                return Err(DqlError::new(ErrorCode::StoreIdentifierConflict, message, Some(span)));
+            }
+        }
+        documents.push(document);
+    }
+    Ok(())
+}
+
+impl Insert {
+    /// Checks the rows of the query whose answer is inserted, and returns the documents.
+    ///
+    /// Errors: as for documents that are written in the statement.
+    pub fn check(&self, rows: Vec<Value>) -> Result<Vec<Object>, DqlError> {
+        let mut documents = Vec::with_capacity(rows.len());
+        take_documents(rows, Span::default(), &mut BTreeSet::new(), &mut documents)?;
+        Ok(documents)
+    }
 }
 
 fn not_an_object(found: &str, span: Span) -> DqlError {
@@ -277,7 +352,8 @@ pub(super) fn plan_update(update: &ast::Update, args: &Object, context: &Context
     }
     let filter = binder.bind_optional(update.filter.as_ref())?;
     let source = plan_source(&update.source, filter.as_ref(), args, context)?;
-    Ok(Update { source, filter, apply, set, unset })
+    let returning = plan_returning(&update.returning, &update.source, args, context)?;
+    Ok(Update { source, filter, apply, set, unset, returning })
 }
 
 /// Returns the path from the document's root; refuses `_id` and a path that the statement changes already.
@@ -304,7 +380,8 @@ pub(super) fn plan_removal(removal: &ast::Removal, args: &Object, context: &Cont
     let mut binder = Binder::new(args, context, scope(&removal.source));
     let filter = binder.bind_optional(removal.filter.as_ref())?;
     let source = plan_source(&removal.source, filter.as_ref(), args, context)?;
-    Ok(Delete { source, filter, limit: plan_count(removal.limit.as_ref(), "LIMIT", args, context)? })
+    let returning = plan_returning(&removal.returning, &removal.source, args, context)?;
+    Ok(Delete { source, filter, limit: plan_count(removal.limit.as_ref(), "LIMIT", args, context)?, returning })
 }
 
 impl Update {

@@ -1,29 +1,50 @@
 //! The plan of SELECT.
 
+use std::rc::Rc;
+
 use value::{ErrorCode, Object};
 
-use super::{Source, plan_source, scope};
+use super::access::{Finder, Known, Served, covers, serves, usable};
+use super::join::plan_join;
+use super::source::{Hints, hints, plan_source_with, query_of};
+use super::{Access, IndexScan, Join, KeyBounds, Query, Source, WindowCall, scope};
 use crate::aggregate::Call;
 use crate::ast::{self, Expr, Projection, Step};
-use crate::bind::{Binder, Scope};
-use crate::context::Context;
+use crate::bind::{Binder, Names, Scope};
+use crate::context::{Context, Index};
 use crate::error::{DqlError, Span};
-use crate::evaluate::Code;
+use crate::evaluate::{Around, Code, Environment};
 use crate::needed::Needed;
 use crate::run::SelectRun;
+use std::ops::Bound;
 
 /// A SELECT with its arguments in place.
 #[derive(Clone, Debug)]
 pub struct Select {
-    pub(crate) source: Option<Source>,
+    pub(crate) from: From,
     pub(crate) filter: Option<Code>,
     pub(crate) projection: Vec<Item>,
     pub(crate) distinct: bool,
     pub(crate) grouping: Option<Grouping>,
+    pub(crate) windows: Vec<WindowCall>,
     /// The keys, and whether each descends.
     pub(crate) order: Vec<(Code, bool)>,
+    /// The documents come in the order of the keys.
+    pub(crate) is_ordered: bool,
     pub(crate) limit: Option<usize>,
     pub(crate) offset: usize,
+    /// The indexes that may be used where the way depends on the row around or on a sub-query.
+    pub(crate) indexes: Vec<Index>,
+}
+
+/// Where the rows come from.
+#[derive(Clone, Debug)]
+pub(crate) enum From {
+    Collection(Source),
+    Join(Box<Join>),
+    /// There is no FROM: one row without fields.
+    Nothing,
+    Query(Rc<Query>),
 }
 
 /// One item of a row.
@@ -31,6 +52,8 @@ pub struct Select {
 pub(crate) enum Item {
     /// All fields of the document.
     All,
+    /// All fields of one document of a join.
+    AllOf(String),
     /// A computed field.
     Field(String, Code),
     /// A field left out.
@@ -46,50 +69,86 @@ pub(crate) struct Grouping {
 }
 
 impl Select {
-    /// Returns the collection; nothing for a SELECT without FROM, which is finished without a push.
+    /// Returns the collection, where there is just one.
     pub fn source(&self) -> Option<&Source> {
-        self.source.as_ref()
+        match &self.from {
+            From::Collection(source) => Some(source),
+            From::Join(_) | From::Nothing | From::Query(_) => None,
+        }
     }
 
     /// Starts a run over documents.
     pub fn start(&self) -> SelectRun<'_> {
-        SelectRun::new(self)
+        SelectRun::new(self, Around::default())
     }
 
     /// Says whether WHERE is true for a document. It looks at nothing else: not at USE IDS, which is in the source, and not
-    /// at LIMIT.
+    /// at LIMIT. A sub-query in it is MISSING.
     pub fn matches(&self, object: &Object) -> bool {
-        Code::holds(self.filter.as_ref(), object)
+        Code::holds(self.filter.as_ref(), object, Around::default())
+    }
+
+    /// Says whether the documents of one collection are all that the answer depends on.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.windows.is_empty() && !self.codes().any(has_subquery)
+    }
+
+    /// Says whether the answer is the number of documents of the collection.
+    pub(crate) fn counts_all(&self) -> bool {
+        let [Item::Field(_, Code::Slot(0))] = self.projection.as_slice() else { return false };
+        let counts = self.grouping.as_ref().is_some_and(|grouping| {
+            grouping.keys.is_empty()
+                && grouping.having.is_none()
+                && matches!(grouping.calls.as_slice(), [call] if call.argument.is_none())
+        });
+        let whole = self.source().is_some_and(|source| source.access == Access::All && source.types.0.is_empty());
+        counts && whole && self.filter.is_none() && self.limit != Some(0) && self.offset == 0
+    }
+
+    /// Returns every expression of the statement, but for those of joins.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &Code> + Clone {
+        let items = self.projection.iter().filter_map(|item| match item {
+            Item::Field(_, code) => Some(code),
+            Item::All | Item::AllOf(_) | Item::Without(_) => None,
+        });
+        let grouped = self.grouping.iter().flat_map(|grouping| {
+            let arguments = grouping.calls.iter().filter_map(|call| call.argument.as_ref());
+            grouping.keys.iter().chain(arguments).chain(&grouping.having)
+        });
+        let windows = self.windows.iter().flat_map(|window| {
+            let order = window.order.iter().map(|(key, _)| key);
+            window.argument.iter().chain(&window.partition).chain(order)
+        });
+        let order = self.order.iter().map(|(key, _)| key);
+        self.filter.iter().chain(items).chain(grouped).chain(windows).chain(order)
+    }
+
+    /// Says whether a row is made of computed fields only.
+    fn has_computed_items(&self) -> bool {
+        self.projection.iter().all(|item| matches!(item, Item::Field(..) | Item::Without(_)))
     }
 
     /// Returns the fields that any part of the statement looks at.
     pub fn needed(&self) -> Needed {
-        let computed = |item: &Item| matches!(item, Item::Field(..) | Item::Without(_));
-        if self.grouping.is_none() && !self.projection.iter().all(computed) {
+        if self.grouping.is_none() && !self.has_computed_items() {
             return Needed::All;
         }
-        let items = self.projection.iter().filter_map(|item| match item {
-            Item::Field(_, code) => Some(code),
-            Item::All | Item::Without(_) => None,
-        });
-        let grouped = self.grouping.iter().flat_map(|grouping| {
-            let arguments = grouping.calls.iter().filter_map(|call| call.argument.as_ref());
-            grouping.keys.iter().chain(arguments)
-        });
-        let order = self.order.iter().map(|(key, _)| key);
-        Needed::of(self.filter.iter().chain(items).chain(grouped).chain(order))
+        Needed::of(self.codes())
     }
 
     /// Returns the fields that decide whether a document is of use to a run: those of WHERE, and of ORDER BY where LIMIT
     /// follows. See `SelectRun::wants`.
     pub fn deciding(&self) -> Needed {
-        let order = self.order.iter().map(|(key, _)| key).filter(|_| self.limit.is_some());
+        let order = self.order.iter().map(|(key, _)| key).filter(|_| self.limit.is_some() && !self.is_ordered);
         Needed::of(self.filter.iter().chain(order))
     }
 
     /// Says whether a run may have enough before it has seen all documents.
     pub fn stops_early(&self) -> bool {
-        self.limit.is_some() && self.order.is_empty() && self.grouping.is_none()
+        self.limit.is_some()
+            && (self.order.is_empty() || self.is_ordered)
+            && self.grouping.is_none()
+            && self.windows.is_empty()
     }
 
     /// Says whether there is a LIMIT or an OFFSET, so that a document that leaves can let another in.
@@ -97,9 +156,9 @@ impl Select {
         self.limit.is_some() || self.offset > 0
     }
 
-    /// Says whether there is an ORDER BY.
+    /// Says whether rows are put into an order.
     pub fn has_order(&self) -> bool {
-        !self.order.is_empty()
+        !self.order.is_empty() && !self.is_ordered
     }
 
     /// Says whether rows are groups and not documents.
@@ -118,26 +177,43 @@ impl Select {
     }
 }
 
-pub(super) fn plan_select(select: &ast::Select, args: &Object, context: &Context<'_>) -> Result<Select, DqlError> {
-    let names = select.from.as_ref().map_or(Scope::Nothing("a SELECT without FROM"), scope);
-    let mut binder = Binder::new(args, context, names);
+/// Says whether an expression needs more than its own row.
+pub(crate) fn has_subquery(code: &Code) -> bool {
+    matches!(code, Code::Outer(..) | Code::Subquery(_)) || code.parts().into_iter().any(has_subquery)
+}
+
+pub(super) fn plan_select(
+    select: &ast::Select,
+    args: &Object,
+    context: &Context<'_>,
+    names: Names<'_>,
+) -> Result<Select, DqlError> {
+    let mut binder = Binder::new(args, context, Scope::Nothing("a SELECT without FROM"));
+    binder.names = names;
+    let mut from = plan_from(select, &mut binder)?;
     let filter = binder.bind_optional(select.filter.as_ref())?;
     let keys = binder.bind_all(&select.group)?;
     binder.calls = Some((keys.len(), Vec::new()));
-    let mut projection = plan_projection(select, &mut binder)?;
+    binder.windows = Some(Vec::new());
+    let mut projection = plan_projection(&select.projection, select.from.is_some(), &mut binder)?;
+    let windows = binder.windows.take();
     let mut having = binder.bind_optional(select.having.as_ref())?;
+    binder.windows = windows;
     binder.aliases = projection.iter().filter_map(alias_of).collect();
-    let mut order = Vec::new();
-    for key in &select.order {
-        order.push((binder.bind(&key.expr)?, key.descending));
-    }
+    let mut order = plan_order(&select.order, &mut binder)?;
+    let windows = binder.windows.take().unwrap_or_default();
     let calls = binder.calls.take().map_or(Vec::new(), |(_, calls)| calls);
 
     let grouped = !keys.is_empty() || !calls.is_empty() || having.is_some();
+    if grouped && !windows.is_empty() {
+        return Err(DqlError::unsupported("window functions over groups; group in a sub-query", select.span));
+    }
     if grouped {
         for item in &mut projection {
             match item {
-                Item::All => return Err(DqlError::invalid("* cannot stand with aggregates or GROUP BY", select.span)),
+                Item::All | Item::AllOf(_) => {
+                    return Err(DqlError::invalid("* cannot stand with aggregates or GROUP BY", select.span));
+                }
                 Item::Field(_, code) => group_slots(code, &keys, select.span)?,
                 Item::Without(_) => {}
             }
@@ -145,37 +221,130 @@ pub(super) fn plan_select(select: &ast::Select, args: &Object, context: &Context
         let rest = having.iter_mut().chain(order.iter_mut().map(|(code, _)| code));
         rest.into_iter().try_for_each(|code| group_slots(code, &keys, select.span))?;
     }
-    let source = match &select.from {
-        Some(source) => Some(plan_source(source, filter.as_ref(), args, context)?),
-        None => None,
-    };
-    Ok(Select {
-        source,
+    if let (From::Collection(source), Some(written)) = (&mut from, &select.from) {
+        *source = plan_source_with(written, filter.as_ref(), args, context)?;
+    }
+    let mut plan = Select {
+        from,
         filter,
         projection,
         distinct: select.distinct.is_some(),
         grouping: grouped.then_some(Grouping { keys, calls, having }),
+        windows,
         order,
+        is_ordered: false,
         limit: plan_count(select.limit.as_ref(), "LIMIT", args, context)?,
         offset: plan_count(select.offset.as_ref(), "OFFSET", args, context)?.unwrap_or(0),
+        indexes: Vec::new(),
+    };
+    plan.finish(select, args, context)?;
+    Ok(plan)
+}
+
+/// Plans FROM but for the way to the documents, and tells the binder which names there are.
+fn plan_from(select: &ast::Select, binder: &mut Binder<'_>) -> Result<From, DqlError> {
+    let Some(source) = &select.from else { return Ok(From::Nothing) };
+    if !select.joins.is_empty() {
+        return Ok(From::Join(Box::new(plan_join(select, source, binder, binder.names)?)));
+    }
+    binder.scope = scope(source);
+    Ok(match query_of(source, binder.args, binder.context, binder.names)? {
+        Some(query) => From::Query(query),
+        None => From::Collection(plan_source_with(source, None, binder.args, binder.context)?),
     })
 }
 
-fn plan_projection(select: &ast::Select, binder: &mut Binder<'_>) -> Result<Vec<Item>, DqlError> {
+fn plan_order(order: &[ast::Order], binder: &mut Binder<'_>) -> Result<Vec<(Code, bool)>, DqlError> {
+    order.iter().map(|key| Ok((binder.bind(&key.expr)?, key.descending))).collect()
+}
+
+impl Select {
+    /// Chooses what depends on the whole statement: how much of an index is enough, and what each side of a join is for.
+    fn finish(&mut self, select: &ast::Select, args: &Object, context: &Context<'_>) -> Result<(), DqlError> {
+        if let From::Join(join) = &self.from {
+            let mut join = join.clone();
+            if self.has_computed_items() || self.grouping.is_some() {
+                join.need(&self.codes().collect::<Vec<_>>());
+            }
+            self.from = From::Join(join);
+        }
+        let (From::Collection(source), Some(written)) = (&self.from, &select.from) else { return Ok(()) };
+        let hints = hints(written, args, context)?;
+        let indexes = usable(context, source, &hints)?;
+        let mut access = source.access.clone();
+        let sorts = !self.order.is_empty() && self.grouping.is_none() && self.windows.is_empty();
+        if let Some(scan) = self.whole_scan(&access, &indexes, sorts, &hints) {
+            access = Access::Index(scan);
+        }
+        if let Access::Index(scan) = &mut access {
+            scan.covering = self.is_covered(&scan.index);
+            let served = if sorts { serves(scan, &self.order) } else { Served::Not };
+            scan.reverse = served == Served::Backwards;
+            self.is_ordered = served != Served::Not;
+        }
+        if let From::Collection(source) = &mut self.from {
+            source.access = access;
+        }
+        self.indexes = indexes;
+        Ok(())
+    }
+
+    /// Returns an index to read as a whole: in the wanted order up to a limit, or instead of larger documents.
+    fn whole_scan(&self, access: &Access, indexes: &[Index], sorts: bool, hints: &Hints) -> Option<IndexScan> {
+        let whole = |index: &Index| IndexScan {
+            index: index.clone(),
+            bounds: vec![KeyBounds { equal: Vec::new(), low: Bound::Unbounded, high: Bound::Unbounded }],
+            reverse: false,
+            covering: false,
+        };
+        let ordered = || indexes.iter().map(whole).find(|scan| sorts && serves(scan, &self.order) != Served::Not);
+        match access {
+            Access::All if self.limit.is_some() && (self.filter.is_none() || hints.prefers_order) => ordered(),
+            Access::Index(scan) if hints.prefers_order && serves(scan, &self.order) == Served::Not => ordered(),
+            Access::All if self.counts_all() => None,
+            Access::All => indexes.iter().find(|index| self.is_covered(index)).map(whole),
+            Access::Ids(_) | Access::Index(_) | Access::Intersection(_) | Access::Union(_) => None,
+        }
+    }
+
+    fn is_covered(&self, index: &Index) -> bool {
+        (self.grouping.is_some() || self.has_computed_items()) && covers(index, self.codes())
+    }
+
+    /// Returns the way to the documents where it depends on the row around, or on a sub-query.
+    pub(crate) fn access(&self, around: Around<'_>) -> Option<Access> {
+        let written = self.source().is_some_and(|source| source.access == Access::All);
+        if !written || !self.filter.as_ref().is_some_and(has_subquery) {
+            return None;
+        }
+        let environment = Environment { document: None, slots: &[], around };
+        let finder = |known| Finder { prefix: None, indexes: &self.indexes, known, scans_max: 1 };
+        let filter = self.filter.as_ref();
+        Some(finder(Known::Row(environment)).find(filter))
+    }
+}
+
+pub(super) fn plan_projection(
+    items: &[Projection],
+    has_source: bool,
+    binder: &mut Binder<'_>,
+) -> Result<Vec<Item>, DqlError> {
+    let written = items;
     let mut items: Vec<Item> = Vec::new();
     let mut computed = 0;
-    for item in &select.projection {
+    for item in written {
         items.push(match item {
-            Projection::All(span) if select.projection.len() > 1 => {
+            Projection::All(span) if written.len() > 1 => {
                 return Err(DqlError::invalid("* cannot stand with other items; alias.* can", *span));
             }
-            Projection::All(span) if select.from.is_none() => {
+            Projection::All(span) if !has_source => {
                 return Err(DqlError::invalid("* needs a collection to take documents from", *span));
             }
             Projection::All(_) => Item::All,
             Projection::AllOf(alias, span) if !binder.is_qualifier(alias) => {
                 return Err(DqlError::invalid("there is no such alias in FROM", *span));
             }
+            Projection::AllOf(alias, _) if matches!(binder.scope, Scope::Joined(_)) => Item::AllOf(alias.clone()),
             Projection::AllOf(..) => Item::All,
             Projection::Expr(expr, alias, span) => {
                 let name = alias.clone().or_else(|| own_name(expr)).unwrap_or_else(|| {
@@ -208,7 +377,7 @@ fn own_name(expr: &Expr) -> Option<String> {
 fn alias_of(item: &Item) -> Option<(String, Code)> {
     match item {
         Item::Field(name, code) => Some((name.clone(), code.clone())),
-        Item::All | Item::Without(_) => None,
+        Item::All | Item::AllOf(_) | Item::Without(_) => None,
     }
 }
 
@@ -222,6 +391,9 @@ fn group_slots(code: &mut Code, keys: &[Code], span: Span) -> Result<(), DqlErro
         Code::Field(path) => {
             let message = ["the field ", &path.join("."), " is neither in GROUP BY nor in an aggregate"].concat();
             Err(DqlError::invalid(&message, span))
+        }
+        Code::Subquery(subquery) if subquery.correlated => {
+            Err(DqlError::unsupported("a sub-query that looks at a row of a group", span))
         }
         Code::Document => Err(DqlError::invalid("a document is neither in GROUP BY nor in an aggregate", span)),
         _ => code.parts_mut().into_iter().try_for_each(|part| group_slots(part, keys, span)),

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::rc::Rc;
 
 use value::{CollectionName, ErrorCode, Object, Value};
 
+use super::access::{Finder, Known, usable};
+use super::{Query, plan_query};
 use crate::aggregate::Key;
-use crate::ast::{self, FieldType, Ids, Negation, Operator};
-use crate::bind::{Binder, Scope};
+use crate::ast::{self, FieldType, Ids};
+use crate::bind::{Binder, Names, Scope};
 use crate::context::{Context, Index};
 use crate::error::{DqlError, Span};
 use crate::evaluate::Code;
@@ -78,20 +81,126 @@ pub(crate) fn scope(source: &ast::Source) -> Scope {
     Scope::Collection { name: source.collection.clone(), alias: source.alias.clone() }
 }
 
-/// Checks the collection, and finds the ids in USE IDS or in the predicate.
+/// What a statement says of how a source is to be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Hints {
+    /// The only indexes that may be used, and where they are named; an empty name forbids all.
+    pub indexes: Option<(Vec<String>, Span)>,
+    /// An index that serves ORDER BY goes before one that serves WHERE.
+    pub prefers_order: bool,
+    /// How many indexes are intersected at most.
+    pub scans_max: usize,
+    /// How many joins there may be.
+    pub joins_max: Option<usize>,
+}
+
+impl Hints {
+    /// Says whether indexes are ruled out on purpose.
+    pub fn forbids_indexes(&self) -> bool {
+        self.indexes.as_ref().is_some_and(|(names, _)| names.iter().all(String::is_empty))
+    }
+}
+
+/// How many indexes are intersected unless `#max_scans` says otherwise.
+const SCANS_MAX: usize = 2;
+
+/// Reads USE INDEX and the directives: those of the source, then those of the statement.
+pub(crate) fn hints(source: &ast::Source, args: &Object, context: &Context<'_>) -> Result<Hints, DqlError> {
+    let mut hints = Hints { indexes: None, prefers_order: false, scans_max: SCANS_MAX, joins_max: None };
+    apply(&mut hints, &context.directives, source.span)?;
+    if let Some((directives, span)) = &source.directives {
+        match constant(Binder::new(args, context, Scope::Nothing("USE DIRECTIVES")).bind(directives)?) {
+            Some(Value::Object(directives)) => apply(&mut hints, &directives, *span)?,
+            _ => return Err(DqlError::invalid("USE DIRECTIVES takes a JSON object", *span)),
+        }
+    }
+    if let Some((name, span)) = &source.index {
+        hints.indexes = Some((vec![name.clone()], *span));
+    }
+    Ok(hints)
+}
+
+/// Takes directives over; one that is unknown is refused, since a misspelt hint would be ignored for ever.
+fn apply(hints: &mut Hints, directives: &Object, span: Span) -> Result<(), DqlError> {
+    for (name, value) in directives {
+        let refuse = |what: &str| DqlError::invalid(&["the directive ", name, " takes ", what].concat(), span);
+        let count = |what| value.as_int().and_then(|int| usize::try_from(int).ok()).ok_or_else(|| refuse(what));
+        match name.as_str() {
+            "#index" => {
+                let names = match value {
+                    Value::Str(name) => vec![name.clone()],
+                    Value::Array(items) => {
+                        let names = items.iter().map(|item| item.as_str().map(str::to_owned));
+                        names.collect::<Option<_>>().ok_or_else(|| refuse("names of indexes"))?
+                    }
+                    _ => return Err(refuse("the name of an index or an array of names")),
+                };
+                hints.indexes = Some((names, span));
+            }
+            "#max_joins" => hints.joins_max = Some(count("how many joins there may be")?),
+            "#max_scans" => hints.scans_max = count("how many indexes may be intersected")?,
+            "#prefer_order" => match value {
+                Value::Bool(prefers) => hints.prefers_order = *prefers,
+                _ => return Err(refuse("true or false")),
+            },
+            _ => {
+                let known = "#index, #max_joins, #max_scans and #prefer_order";
+                return Err(DqlError::invalid(&["there is no directive ", name, "; there are ", known].concat(), span));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks the collection, and finds the way to the documents for which the predicate can be true.
 pub(crate) fn plan_source(
     source: &ast::Source,
     filter: Option<&Code>,
     args: &Object,
     context: &Context<'_>,
 ) -> Result<Source, DqlError> {
-    let collection = collection(source)?;
-    let ids = match &source.ids {
-        Some(ids) => Some(hinted_ids(ids, args, context)?),
-        None => filter.and_then(ids_in),
+    if source.query.is_some() {
+        return Err(DqlError::unsupported("a sub-query where a collection is changed", source.span));
+    }
+    plan_source_with(source, filter, args, context)
+}
+
+/// As `plan_source` for a source that is a collection.
+pub(crate) fn plan_source_with(
+    source: &ast::Source,
+    filter: Option<&Code>,
+    args: &Object,
+    context: &Context<'_>,
+) -> Result<Source, DqlError> {
+    let types = Declarations(source.types.clone());
+    let mut plan = Source { collection: collection(source)?, access: Access::All, types };
+    let hints = hints(source, args, context)?;
+    let indexes = usable(context, &plan, &hints)?;
+    if let Some(ids) = &source.ids {
+        plan.access = Access::Ids(canonical(hinted_ids(ids, args, context)?));
+    } else {
+        let finder = Finder { prefix: None, indexes: &indexes, known: Known::Constants, scans_max: hints.scans_max };
+        plan.access = finder.find(filter);
+    }
+    Ok(plan)
+}
+
+/// Returns the query that a source is: one in parentheses, or one that WITH has named.
+pub(crate) fn query_of(
+    source: &ast::Source,
+    args: &Object,
+    context: &Context<'_>,
+    names: Names<'_>,
+) -> Result<Option<Rc<Query>>, DqlError> {
+    let found = match &source.query {
+        Some(query) => Some(Rc::new(plan_query(query, args, context, Names { outer: None, with: names.with })?)),
+        None => names.find(&source.collection),
     };
-    let access = ids.map_or(Access::All, |ids| Access::Ids(canonical(ids)));
-    Ok(Source { collection, access, types: Declarations(source.types.clone()) })
+    let hinted = source.ids.is_some() || source.index.is_some() || !source.types.is_empty();
+    if found.is_some() && hinted {
+        return Err(DqlError::invalid("hints and types are for collections, not for queries", source.span));
+    }
+    Ok(found)
 }
 
 pub(super) fn collection(source: &ast::Source) -> Result<CollectionName, DqlError> {
@@ -120,31 +229,8 @@ fn constant(code: Code) -> Option<Value> {
     }
 }
 
-/// Returns the only ids for which a predicate can be true, if it says so: `_id = …`, `_id IN …`, and either under AND.
-fn ids_in(filter: &Code) -> Option<Vec<Value>> {
-    let is_id = |code: &Code| matches!(code, Code::Field(path) if *path == ["_id"]);
-    match filter {
-        Code::Chain(first, rest) => match rest.as_slice() {
-            [(Operator::Equal, second)] => match (&**first, second) {
-                (id, Code::Constant(value)) | (Code::Constant(value), id) if is_id(id) => {
-                    Some(value.iter().cloned().collect())
-                }
-                _ => None,
-            },
-            [(Operator::And, _), ..] => ids_in(first).or_else(|| rest.iter().find_map(|(_, part)| ids_in(part))),
-            _ => None,
-        },
-        Code::In(operands, Negation::Plain) if is_id(&operands[0]) => match &operands[1] {
-            Code::Constant(Some(Value::Array(items))) => Some(items.clone()),
-            Code::Constant(_) => Some(Vec::new()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 /// Drops what cannot identify, makes whole floats integers, and leaves each id once, in the first place it had.
-fn canonical(ids: Vec<Value>) -> Vec<Value> {
+pub(super) fn canonical(ids: Vec<Value>) -> Vec<Value> {
     let mut seen = BTreeSet::new();
     let mut all: Vec<Value> = ids.into_iter().filter_map(identifying).collect();
     all.retain(|id| seen.insert(Key(vec![Some(id.clone())])));
@@ -168,5 +254,19 @@ fn identifying(value: Value) -> Option<Value> {
             Some(Value::Object(canonical))
         }
         Value::Bytes(_) | Value::Float(_) | Value::Null => None,
+    }
+}
+
+/// A collection as it would be written without alias and hints.
+pub(super) fn plain(collection: &str) -> ast::Source {
+    ast::Source {
+        collection: collection.to_owned(),
+        query: None,
+        types: Vec::new(),
+        alias: None,
+        ids: None,
+        index: None,
+        directives: None,
+        span: Span::default(),
     }
 }

@@ -3,7 +3,7 @@
 use value::{Object, Value};
 
 use super::parsing::STATEMENTS;
-use crate::{Plan, parse, plan, print};
+use crate::{Around, Plan, parse, plan, print};
 
 /// Reads, prints, plans and runs a text, and does not care what comes out.
 fn exercise(text: &str) {
@@ -20,19 +20,16 @@ fn exercise(text: &str) {
     let _ = crate::subscription(text, &args, &crate::Context::default())
         .map(|subscription| subscription.matches(&document));
     match plan(&statement, &args, &crate::Context::default()) {
-        Ok(Plan::Select(select)) => {
-            let mut run = select.start();
-            let _ = run.push(&document);
-            let _ = run.push(&Object::new());
-            let _ = run.finish();
+        Ok(Plan::Select(query)) => {
+            let Ok(_) = crate::Runner::new(&super::list::List::of(&[document, Object::new()])).query(&query);
         }
         Ok(Plan::Update(update)) => {
-            let _ = update.operations(&document);
+            let _ = update.operations(&document, Around::default());
         }
         Ok(Plan::Delete(delete) | Plan::Evict(delete)) => {
-            let _ = delete.matches(&document);
+            let _ = delete.matches(&document, Around::default());
         }
-        Ok(Plan::Insert(_) | Plan::Explain(_)) => {}
+        Ok(_) => {}
         Err(error) => {
             let _ = error.failure(text);
         }

@@ -1,15 +1,20 @@
 //! Runs `tests/vectors/dql/*.dqltest` on this room alone: documents are a list, and changes are applied to plain objects.
 //! The format is described in the README beside the vectors.
 
+use std::collections::BTreeMap;
+
 use value::{Object, Value, order};
 
 use super::json;
-use crate::{ConflictPolicy, DqlError, Flow, Needed, PathOp, Plan, Select, Update, parse, plan, plan_owned};
+use super::list::List;
+use crate::{Around, ConflictPolicy, Context, DqlError, Index, PathOp, Plan, Runner, Update, parse, plan, plan_owned};
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 6] = [
     ("expression", include_str!("../../../../tests/vectors/dql/expression.dqltest")),
     ("function", include_str!("../../../../tests/vectors/dql/function.dqltest")),
+    ("index", include_str!("../../../../tests/vectors/dql/index.dqltest")),
     ("mutation", include_str!("../../../../tests/vectors/dql/mutation.dqltest")),
+    ("query", include_str!("../../../../tests/vectors/dql/query.dqltest")),
     ("select", include_str!("../../../../tests/vectors/dql/select.dqltest")),
 ];
 
@@ -19,6 +24,10 @@ struct Case {
     statement: String,
     args: Object,
     documents: Vec<Object>,
+    /// Documents of other collections.
+    others: BTreeMap<String, Vec<Object>>,
+    /// Indexes on `c` and others.
+    indexes: Vec<Index>,
     rows: Option<Vec<Value>>,
     after: Option<Vec<Value>>,
     error: Option<String>,
@@ -59,6 +68,12 @@ fn read_cases(text: &str) -> Vec<Case> {
             "run" => rest.clone_into(&mut case.statement),
             "and" => case.statement.extend(["\n", rest]),
             "args" => case.args = object(),
+            "in" => {
+                let (collection, document) = rest.split_once(' ').expect("in collection {json}");
+                let document = json::read(document).into_object().expect("an object");
+                case.others.entry(collection.to_owned()).or_default().push(document);
+            }
+            "index" => case.indexes.push(index(case.indexes.len(), rest)),
             "doc" => case.documents.push(object()),
             "row" => case.rows.get_or_insert_default().push(json::read(rest)),
             "rows" => case.rows = Some(Vec::new()),
@@ -74,6 +89,12 @@ fn read_cases(text: &str) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Reads `name ON collection (path, …)`.
+fn index(number: usize, text: &str) -> Index {
+    let Ok(Plan::CreateIndex(new)) = super::planned(&["CREATE INDEX ", text].concat()) else { panic!("{text}") };
+    Index { collection: new.collection, name: new.name, number: number as u64, keys: new.keys }
 }
 
 fn expression_case(line: &str) -> Case {
@@ -119,44 +140,58 @@ fn check(case: &Case) -> Result<(), String> {
 fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
     let mut documents = case.documents.clone();
     let mut rows = Vec::new();
-    let planned = plan(&parse(&case.statement)?, &case.args, &crate::Context::default())?;
-    let owned = plan_owned(&parse(&case.statement)?, case.args.clone(), &crate::Context::default())?;
+    let list = List(case.others.clone().into_iter().chain([("c".to_owned(), documents.clone())]).collect());
+    let context = Context { indexes: &case.indexes, ..Context::default() };
+    let planned = plan(&parse(&case.statement)?, &case.args, &context)?;
+    let owned = plan_owned(&parse(&case.statement)?, case.args.clone(), &context)?;
+    let runner = Runner::new(&list);
+    let around = runner.around();
     assert_eq!(format!("{planned:?}"), format!("{owned:?}"), "{}", case.statement);
     match planned {
-        Plan::Select(select) => {
-            let mut run = select.start();
-            for document in documents.iter().filter(|_| select.source().is_some()) {
-                if run.push(document)? == Flow::Enough {
-                    break;
-                }
-            }
-            rows = run.finish()?;
-            assert_eq!(rows_of_needed_fields(&select, &documents)?, rows, "{}", case.statement);
+        Plan::Select(query) => {
+            let Ok(found) = Runner::new(&list).query(&query);
+            rows = found;
         }
         Plan::Insert(insert) => {
-            for document in insert.documents {
+            let mut given = insert.documents.clone();
+            if let Some(query) = &insert.query {
+                let Ok(found) = runner.query(query);
+                given = insert.check(found)?;
+            }
+            for document in given {
                 let known = documents.iter_mut().find(|known| known.get("_id") == document.get("_id"));
                 match (known, insert.policy) {
-                    (None, _) => documents.push(document),
+                    (None, _) => {
+                        rows.extend(insert.returning.as_ref().map(|returning| returning.row(&document, around)));
+                        documents.push(document);
+                    }
                     (Some(_), ConflictPolicy::Fail) => {
                         let code = value::ErrorCode::StoreIdentifierConflict;
                         return Err(DqlError { code, message: String::new(), span: None });
                     }
                     (Some(_), ConflictPolicy::Nothing) => {}
-                    (Some(known), _) => known.extend(document),
+                    (Some(known), _) => {
+                        known.extend(document);
+                        rows.extend(insert.returning.as_ref().map(|returning| returning.row(known, around)));
+                    }
                 }
             }
         }
         Plan::Update(update) => {
-            for document in &mut documents {
-                apply(&update, document)?;
+            let found = list.found(update.source(), &update.source().access);
+            for document in documents.iter_mut().filter(|document| found.contains(document)) {
+                if apply(&update, document, around)? {
+                    rows.extend(update.returning().map(|returning| returning.row(document, around)));
+                }
             }
         }
         Plan::Delete(delete) | Plan::Evict(delete) => {
             let mut left = delete.limit().unwrap_or(usize::MAX);
             let mut kept = Vec::new();
+            let found = list.found(delete.source(), &delete.source().access);
             for document in documents {
-                if left > 0 && delete.matches(&document)? {
+                if left > 0 && found.contains(&document) && delete.matches(&document, around) {
+                    rows.extend(delete.returning().map(|returning| returning.row(&document, around)));
                     left -= 1;
                 } else {
                     kept.push(document);
@@ -164,33 +199,17 @@ fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
             }
             documents = kept;
         }
+        Plan::Advise(advice) => rows.push(advice.row),
         Plan::Explain(row) => rows.push(row),
+        other => panic!("no vector of this room runs {other:?}"),
     }
     Ok((rows, documents.into_iter().map(Value::Object).collect()))
 }
 
-/// Runs a SELECT as a peer does: it looks at the deciding fields, and then at those that are needed.
-fn rows_of_needed_fields(select: &Select, documents: &[Object]) -> Result<Vec<Value>, DqlError> {
-    let narrow = |document: &Object, needed: &Needed| match needed {
-        Needed::All => document.clone(),
-        Needed::Named(names) => {
-            let wanted = document.iter().filter(|(name, _)| names.contains(name));
-            wanted.map(|(name, value)| (name.clone(), value.clone())).collect()
-        }
-    };
-    let mut run = select.start();
-    for document in documents.iter().filter(|_| select.source().is_some()) {
-        if run.wants(&narrow(document, &select.deciding()))
-            && run.push(&narrow(document, &select.needed()))? == Flow::Enough
-        {
-            break;
-        }
-    }
-    run.finish()
-}
-
-fn apply(update: &Update, document: &mut Object) -> Result<(), DqlError> {
-    for operation in update.operations(document)?.unwrap_or_default() {
+/// Changes a document; returns whether WHERE was true.
+fn apply(update: &Update, document: &mut Object, around: Around<'_>) -> Result<bool, DqlError> {
+    let Some(operations) = update.operations(document, around)? else { return Ok(false) };
+    for operation in operations {
         match operation {
             PathOp::Increment { path, by } | PathOp::PnIncrement { path, by } => {
                 let before = crate::evaluate::field(document, &path).and_then(Value::as_float).unwrap_or(0.0);
@@ -201,10 +220,10 @@ fn apply(update: &Update, document: &mut Object) -> Result<(), DqlError> {
             PathOp::Unset { path } => set(document, &path, None),
         }
     }
-    Ok(())
+    Ok(true)
 }
 
-fn set(document: &mut Object, path: &[String], value: Option<Value>) {
+pub(super) fn set(document: &mut Object, path: &[String], value: Option<Value>) {
     let (last, above) = path.split_last().expect("a path");
     let mut object = document;
     for name in above {

@@ -1,0 +1,370 @@
+//! Runs a whole query over a [`Reader`]: SELECT, joins, set operators, sub-queries.
+//!
+//! The reader is the only thing that can fail, because it may have to wait for what is not in memory; then the run is over,
+//! and the caller starts it again. Evaluation itself has no errors.
+//!
+//! Invariants: a sub-query that does not look at the row around it is answered once a run, and so is a query of WITH;
+//! recursion is as deep as the statement is nested.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use value::{Object, Value};
+
+use super::{Flow, SelectRun, project};
+use crate::aggregate::{Key, compare};
+use crate::ast::SetOperator;
+use crate::evaluate::{Answerer, Answers, Around, Environment, Subquery, SubqueryKind};
+use crate::needed::Needed;
+use crate::plan::{Access, Body, From, Join, Query, Rows, Select, Set, Side, Source, row_environment};
+
+/// Where documents come from.
+pub trait Reader {
+    /// Why documents cannot be read now.
+    type Stop;
+
+    /// Shows the documents that a source asks for, until the taker has enough.
+    fn read(&self, request: Request<'_>, taker: &mut dyn Taker) -> Result<(), Self::Stop>;
+
+    /// Returns how many documents a collection has, if that is known without reading them.
+    fn count(&self, _source: &Source) -> Result<Option<u64>, Self::Stop> {
+        Ok(None)
+    }
+}
+
+/// What is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The collection, and which of its documents.
+    pub source: &'a Source,
+    /// The fields that decide whether a document is wanted; then `Taker::wants` is asked first.
+    pub deciding: Option<&'a Needed>,
+    /// The fields that a taken document has to have.
+    pub needed: &'a Needed,
+    /// All documents will probably be read.
+    pub whole: bool,
+}
+
+/// Takes documents.
+pub trait Taker {
+    /// Says whether a document is wanted, from its deciding fields.
+    fn wants(&mut self, _object: &Object) -> bool {
+        true
+    }
+
+    /// Takes a document in.
+    fn take(&mut self, object: &Object) -> Flow;
+}
+
+impl Taker for SelectRun<'_> {
+    fn wants(&mut self, object: &Object) -> bool {
+        SelectRun::wants(self, object)
+    }
+
+    fn take(&mut self, object: &Object) -> Flow {
+        self.push(object)
+    }
+}
+
+/// Collects documents.
+impl Taker for Vec<Object> {
+    fn take(&mut self, object: &Object) -> Flow {
+        self.push(object.clone());
+        Flow::Continue
+    }
+}
+
+/// One run of a statement.
+pub struct Runner<'r, R: Reader> {
+    reader: &'r R,
+    /// The answers of sub-queries that are the same for every row, and of queries of WITH, by address of the plan.
+    answers: RefCell<BTreeMap<usize, Rc<Answers>>>,
+    /// Why a sub-query could not be answered.
+    stop: RefCell<Option<R::Stop>>,
+    read: Cell<u64>,
+}
+
+impl<'r, R: Reader> Runner<'r, R> {
+    /// Starts a run.
+    pub fn new(reader: &'r R) -> Runner<'r, R> {
+        Runner { reader, answers: RefCell::default(), stop: RefCell::new(None), read: Cell::new(0) }
+    }
+
+    /// Returns the rows of a query.
+    pub fn query(&self, query: &Query) -> Result<Vec<Value>, R::Stop> {
+        self.rows(query, None)
+    }
+
+    /// Returns what the expressions of a mutation are evaluated with; ask `stopped` after each evaluation.
+    pub fn around(&self) -> Around<'_> {
+        Around { outer: None, answerer: Some(self) }
+    }
+
+    /// Fails if a sub-query could not be answered since the last time.
+    pub fn stopped(&self) -> Result<(), R::Stop> {
+        self.stop.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
+    /// Returns how many documents were read.
+    pub fn documents_read(&self) -> u64 {
+        self.read.get()
+    }
+
+    fn rows(&self, query: &Query, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
+        let rows = match &query.body {
+            Body::Select(select) => self.select(select, outer),
+            Body::Set(set) => self.set(set, outer),
+        };
+        self.stopped()?;
+        rows
+    }
+
+    fn select(&self, select: &Select, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
+        if select.counts_all()
+            && let Some(source) = select.source()
+            && let Some(count) = self.reader.count(source)?
+        {
+            return Ok(counted(select, count));
+        }
+        let around = Around { outer, answerer: Some(self) };
+        let mut run = SelectRun::new(select, around);
+        match &select.from {
+            From::Collection(source) => self.collection(select, source, around, &mut run)?,
+            From::Join(join) => self.join(join, around, &mut run)?,
+            From::Nothing => _ = run.push(&Object::new()),
+            From::Query(query) => {
+                for row in &self.named(query)?.values {
+                    if run.push(row.as_object().unwrap_or(&Object::new())) == Flow::Enough {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(run.finish())
+    }
+
+    fn collection(
+        &self,
+        select: &Select,
+        source: &Source,
+        around: Around<'_>,
+        run: &mut SelectRun<'_>,
+    ) -> Result<(), R::Stop> {
+        let (deciding, needed) = (select.deciding(), select.needed());
+        // Reading few fields twice is quicker than reading all fields of what is not wanted.
+        let twice = deciding != needed && matches!(&deciding, Needed::Named(names) if !names.is_empty());
+        let other = select.access(around).map(|access| Source { access, ..source.clone() });
+        let request = Request {
+            source: other.as_ref().unwrap_or(source),
+            deciding: twice.then_some(&deciding),
+            needed: &needed,
+            whole: !select.stops_early(),
+        };
+        self.reader.read(request, &mut Counting { taker: run, runner: self, asks: twice })
+    }
+
+    /// Returns the rows of a query that other queries read like a collection.
+    fn named(&self, query: &Rc<Query>) -> Result<Rc<Answers>, R::Stop> {
+        let address = Rc::as_ptr(query).addr();
+        if let Some(known) = self.answers.borrow().get(&address) {
+            return Ok(Rc::clone(known));
+        }
+        let answers = Rc::new(Answers::new(self.rows(query, None)?));
+        self.answers.borrow_mut().insert(address, Rc::clone(&answers));
+        Ok(answers)
+    }
+
+    fn join(&self, join: &Join, around: Around<'_>, run: &mut SelectRun<'_>) -> Result<(), R::Stop> {
+        for document in self.side(&join.first, None)? {
+            let row: Object = [(join.first.alias.clone(), Value::Object(document))].into();
+            if self.join_rest(join, 0, row, around, run)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the partners of a row at one join and those behind it.
+    fn join_rest(
+        &self,
+        join: &Join,
+        place: usize,
+        mut row: Object,
+        around: Around<'_>,
+        run: &mut SelectRun<'_>,
+    ) -> Result<Flow, R::Stop> {
+        let Some(joined) = join.others.get(place) else { return Ok(run.push(&row)) };
+        let candidates = self.side(&joined.side, Some(joined.access(row_environment(&row, around))))?;
+        let mut found = false;
+        for candidate in candidates {
+            row.insert(joined.side.alias.clone(), Value::Object(candidate));
+            if joined.on.is_true(row_environment(&row, around)) {
+                found = true;
+                if self.join_rest(join, place + 1, row.clone(), around, run)? == Flow::Enough {
+                    return Ok(Flow::Enough);
+                }
+            }
+        }
+        row.remove(&joined.side.alias);
+        if !found && joined.keeps {
+            return self.join_rest(join, place + 1, row, around, run);
+        }
+        Ok(Flow::Continue)
+    }
+
+    /// Reads the documents of one side of a join.
+    fn side(&self, side: &Side, access: Option<Access>) -> Result<Vec<Object>, R::Stop> {
+        let source = match &side.rows {
+            Rows::Collection(source) => source,
+            Rows::Query(query) => {
+                let rows = self.named(query)?;
+                return Ok(rows.values.iter().filter_map(|row| row.as_object().cloned()).collect());
+            }
+        };
+        // USE IDS says more than the condition.
+        let access = access.filter(|_| source.access == Access::All);
+        let other = access.map(|access| Source { access, ..source.clone() });
+        let source = other.as_ref().unwrap_or(source);
+        let mut documents: Vec<Object> = Vec::new();
+        let request = Request { source, deciding: None, needed: &side.needed, whole: true };
+        self.reader.read(request, &mut Counting { taker: &mut documents, runner: self, asks: false })?;
+        Ok(documents)
+    }
+
+    fn set(&self, set: &Set, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
+        let mut rows = self.rows(&set.first, outer)?;
+        for (operator, query) in &set.rest {
+            combine(*operator, &mut rows, self.rows(query, outer)?);
+        }
+        let around = Around { outer, answerer: Some(self) };
+        if !set.order.is_empty() {
+            rows.sort_by_cached_key(|row| {
+                let environment = Environment { document: row.as_object(), slots: &[], around };
+                let keys = set.order.iter().map(|(key, descending)| (key.value(environment), *descending));
+                Sorted(keys.collect())
+            });
+        }
+        let limit = set.limit.unwrap_or(usize::MAX);
+        Ok(rows.into_iter().skip(set.offset).take(limit).collect())
+    }
+}
+
+impl<R: Reader> Answerer for Runner<'_, R> {
+    fn answer(&self, subquery: &Subquery, outer: Environment<'_>) -> Option<Rc<Answers>> {
+        // Once something cannot be read, nothing that is computed counts any more.
+        if self.stop.borrow().is_some() {
+            return None;
+        }
+        let address = Rc::as_ptr(&subquery.query).addr();
+        if !subquery.correlated
+            && let Some(known) = self.answers.borrow().get(&address)
+        {
+            return Some(Rc::clone(known));
+        }
+        let rows = match self.rows(&subquery.query, Some(&outer)) {
+            Ok(rows) => rows,
+            Err(stop) => {
+                *self.stop.borrow_mut() = Some(stop);
+                return None;
+            }
+        };
+        let is_value = subquery.query.columns() == Some(1) && subquery.kind != SubqueryKind::Exists;
+        let value = |row: Value| match row {
+            Value::Object(fields) if is_value => fields.into_iter().next().map(|(_, value)| value),
+            row => Some(row),
+        };
+        let answers = Rc::new(Answers::new(rows.into_iter().filter_map(value).collect()));
+        if !subquery.correlated {
+            self.answers.borrow_mut().insert(address, Rc::clone(&answers));
+        }
+        Some(answers)
+    }
+}
+
+/// Counts what is read, and ends a read when a sub-query could not be answered.
+struct Counting<'a, 'r, T: ?Sized, R: Reader> {
+    taker: &'a mut T,
+    runner: &'a Runner<'r, R>,
+    /// Every document is shown to `wants` first, and is counted there.
+    asks: bool,
+}
+
+impl<T: ?Sized, R: Reader> Counting<'_, '_, T, R> {
+    fn count(&self) {
+        self.runner.read.set(self.runner.read.get() + 1);
+    }
+}
+
+impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
+    fn wants(&mut self, object: &Object) -> bool {
+        self.count();
+        self.taker.wants(object)
+    }
+
+    fn take(&mut self, object: &Object) -> Flow {
+        if !self.asks {
+            self.count();
+        }
+        match self.taker.take(object) {
+            Flow::Continue if self.runner.stop.borrow().is_some() => Flow::Enough,
+            flow => flow,
+        }
+    }
+}
+
+/// The answer of `SELECT COUNT(*)`.
+fn counted(select: &Select, count: u64) -> Vec<Value> {
+    let count = i64::try_from(count).map_or(Value::Float(count as f64), Value::Int);
+    let slots = [Some(count)];
+    let environment = Environment { slots: &slots, ..Environment::default() };
+    vec![Value::Object(project(&select.projection, environment))]
+}
+
+/// Joins the rows of two queries. All operators but UNION ALL leave each row once.
+fn combine(operator: SetOperator, rows: &mut Vec<Value>, others: Vec<Value>) {
+    let key = |row: &Value| Key(vec![Some(row.clone())]);
+    let known: BTreeSet<Key> = match operator {
+        SetOperator::Except | SetOperator::Intersect => others.iter().map(key).collect(),
+        SetOperator::Union | SetOperator::UnionAll => BTreeSet::new(),
+    };
+    match operator {
+        SetOperator::Except => rows.retain(|row| !known.contains(&key(row))),
+        SetOperator::Intersect => rows.retain(|row| known.contains(&key(row))),
+        SetOperator::Union | SetOperator::UnionAll => rows.extend(others),
+    }
+    if operator != SetOperator::UnionAll {
+        let mut seen = BTreeSet::new();
+        rows.retain(|row| seen.insert(key(row)));
+    }
+}
+
+/// The keys of a row in an order, each with whether it descends.
+struct Sorted(Vec<(Option<Value>, bool)>);
+
+impl Ord for Sorted {
+    fn cmp(&self, other: &Sorted) -> std::cmp::Ordering {
+        for ((a, descending), (b, _)) in self.0.iter().zip(&other.0) {
+            match compare(a.as_ref(), b.as_ref()) {
+                std::cmp::Ordering::Equal => {}
+                ordering if *descending => return ordering.reverse(),
+                ordering => return ordering,
+            }
+        }
+        std::cmp::Ordering::Equal
+    }
+}
+
+impl PartialOrd for Sorted {
+    fn partial_cmp(&self, other: &Sorted) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Sorted {
+    fn eq(&self, other: &Sorted) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Sorted {}
