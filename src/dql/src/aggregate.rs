@@ -75,7 +75,7 @@ impl Accumulator {
             self.count += 1;
             return;
         };
-        let environment = Environment { document: Some(document), slots: &[] };
+        let environment = Environment { document: Some(document), ..Environment::default() };
         let Some(value) = argument.value(environment).filter(|value| counts(call.function, value)) else { return };
         if call.distinct && !self.seen.insert(Key(vec![Some(value.clone())])) {
             return;

@@ -9,6 +9,7 @@ use value::Value;
 
 use crate::error::Span;
 use crate::function::{Aggregate, Function};
+use crate::iteration::Iteration;
 
 /// A statement.
 #[derive(Clone, Debug)]
@@ -240,6 +241,8 @@ pub enum Expr {
     In(Box<[Expr; 2]>, Negation),
     /// `a IS [NOT] NULL`
     Is(Box<Expr>, Absence, Negation),
+    /// A quantifier or a comprehension.
+    Iteration(Box<Iteration<Expr>>),
     /// `a [NOT] LIKE pattern [ESCAPE c]`
     Like { operands: Box<[Expr; 2]>, escape: Option<char>, case: Case, negation: Negation },
     /// A constant.

@@ -5,6 +5,8 @@
 //! Invariants: no document is read; every parameter is looked up once and remembered (a subscription's identity is its text
 //! and the arguments it uses); an aggregate stands only where the caller collects aggregates.
 
+mod iteration;
+
 use value::{ErrorCode, Object, Value};
 
 use crate::aggregate::Call;
@@ -23,6 +25,8 @@ pub(crate) struct Binder<'a> {
     scope: Scope,
     /// The names of a projection, while ORDER BY is bound.
     pub aliases: Vec<(String, Code)>,
+    /// The variables of the iterations around, two for each: the place and the value.
+    locals: Vec<String>,
     /// The aggregates found so far, and the number of the slot of the first; `None` where there may be none.
     pub calls: Option<(usize, Vec<Call>)>,
 }
@@ -37,7 +41,7 @@ pub(crate) enum Scope {
 
 impl<'a> Binder<'a> {
     pub fn new(args: &'a Object, context: &'a Context<'a>, scope: Scope) -> Binder<'a> {
-        Binder { args, context, used: Object::new(), scope, aliases: Vec::new(), calls: None }
+        Binder { args, context, used: Object::new(), scope, aliases: Vec::new(), locals: Vec::new(), calls: None }
     }
 
     /// Resolves an expression.
@@ -60,6 +64,7 @@ impl<'a> Binder<'a> {
             Expr::Function(function, arguments) => Code::Function(*function, self.bind_all(arguments)?),
             Expr::In(operands, negation) => Code::In(self.bind_each(operands)?, *negation),
             Expr::Is(operand, absence, negation) => Code::Is(Box::new(self.bind(operand)?), *absence, *negation),
+            Expr::Iteration(iteration) => return self.iteration(iteration),
             Expr::Like { operands, escape, case, negation } => {
                 Code::Like { operands: self.bind_each(operands)?, escape: *escape, case: *case, negation: *negation }
             }
@@ -120,6 +125,12 @@ impl<'a> Binder<'a> {
             return Err(DqlError::invalid("an aggregate cannot stand here", span));
         };
         let argument = self.bind_optional(argument.as_deref())?;
+        if argument.as_ref().is_some_and(|argument| !iteration::is_closed(argument, 0)) {
+            return Err(DqlError::invalid(
+                "an aggregate cannot use the variable of a quantifier or comprehension",
+                span,
+            ));
+        }
         let call = Call { function: *function, distinct: *distinct, argument };
         let index = calls.iter().position(|known| *known == call).unwrap_or_else(|| {
             calls.push(call);
@@ -130,6 +141,9 @@ impl<'a> Binder<'a> {
     }
 
     fn name(&mut self, name: &str, span: Span) -> Result<Code, DqlError> {
+        if let Some(local) = self.local(name) {
+            return Ok(Code::Variable(local));
+        }
         if let Some((_, code)) = self.aliases.iter().find(|(alias, _)| alias == name) {
             return Ok(code.clone());
         }
@@ -169,7 +183,7 @@ impl<'a> Binder<'a> {
 
     /// Says whether a name in front of a point means the collection.
     pub fn is_qualifier(&self, name: &str) -> bool {
-        let is_alias = self.aliases.iter().any(|(alias, _)| alias == name);
+        let is_alias = self.local(name).is_some() || self.aliases.iter().any(|(alias, _)| alias == name);
         match &self.scope {
             Scope::Collection { name: own, alias } => !is_alias && alias.as_ref().unwrap_or(own) == name,
             Scope::Nothing(_) => false,
@@ -179,7 +193,7 @@ impl<'a> Binder<'a> {
 
 /// Evaluates what needs no document.
 fn fold(mut code: Code) -> Code {
-    if matches!(code, Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_)) {
+    if matches!(code, Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) | Code::Variable(_)) {
         return code;
     }
     // An array of constants with a missing one stays: IN tells missing from null.

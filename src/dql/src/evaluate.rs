@@ -9,15 +9,18 @@
 
 pub(crate) mod arithmetic;
 mod function;
+mod iteration;
 mod pattern;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use value::order;
 use value::{Object, Value};
 
 use crate::ast::{Absence, Case, Negation, Operator};
 use crate::function::Function;
+use crate::iteration::Iteration;
 
 /// The result of an expression; `None` is MISSING.
 pub(crate) type Answer<'a> = Option<Cow<'a, Value>>;
@@ -41,6 +44,7 @@ pub(crate) enum Code {
     Function(Function, Vec<Code>),
     In(Box<[Code; 2]>, Negation),
     Is(Box<Code>, Absence, Negation),
+    Iteration(Box<Iteration<Code>>),
     Like {
         operands: Box<[Code; 2]>,
         escape: Option<char>,
@@ -54,6 +58,8 @@ pub(crate) enum Code {
     Object(Vec<(String, Code)>),
     /// A key or an aggregate of the group.
     Slot(usize),
+    /// A variable of an iteration around, see `iteration::variable`.
+    Variable(usize),
 }
 
 /// What an expression may look at.
@@ -62,6 +68,10 @@ pub(crate) struct Environment<'a> {
     pub document: Option<&'a Object>,
     /// The keys and then the aggregates of a group.
     pub slots: &'a [Option<Value>],
+    /// The variables of the innermost iteration.
+    pub frame: Option<&'a iteration::Frame<'a>>,
+    /// What the iterations may still do, once there is one.
+    pub budget: Option<&'a Cell<iteration::Budget>>,
 }
 
 impl Code {
@@ -90,6 +100,7 @@ impl Code {
                 };
                 truth(is != (*negation == Negation::Negated))
             }
+            Code::Iteration(iteration) => iteration::iterate(iteration, environment),
             Code::Like { operands, escape, case, negation } => {
                 let (text, pattern) = (operands[0].evaluate(environment)?, operands[1].evaluate(environment)?);
                 let like = pattern::matches(text.as_str()?, pattern.as_str()?, *escape, *case);
@@ -100,6 +111,7 @@ impl Code {
             Code::Not(operand) => Truth::of(&operand.evaluate(environment)).not().answer(),
             Code::Object(fields) => object(fields, environment),
             Code::Slot(slot) => environment.slots.get(*slot)?.as_ref().map(Cow::Borrowed),
+            Code::Variable(index) => iteration::variable(*index, environment),
         }
     }
 
@@ -110,7 +122,7 @@ impl Code {
 
     /// Says whether a predicate is true for a document; without one it is.
     pub fn holds(predicate: Option<&Code>, object: &Object) -> bool {
-        let environment = Environment { document: Some(object), slots: &[] };
+        let environment = Environment { document: Some(object), ..Environment::default() };
         predicate.is_none_or(|predicate| predicate.is_true(environment))
     }
 
@@ -127,9 +139,10 @@ impl Code {
             Code::Chain(first, rest) => {
                 std::iter::once(&mut **first).chain(rest.iter_mut().map(|part| &mut part.1)).collect()
             }
-            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) => Vec::new(),
+            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) | Code::Variable(_) => Vec::new(),
             Code::In(operands, _) | Code::Like { operands, .. } => operands.iter_mut().collect(),
             Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            Code::Iteration(iteration) => iteration.parts_mut().collect(),
             Code::Member(base, steps) => std::iter::once(&mut **base).chain(steps).collect(),
             Code::Object(fields) => fields.iter_mut().map(|field| &mut field.1).collect(),
         }
@@ -145,9 +158,10 @@ impl Code {
                 branches.chain([subject, otherwise].into_iter().flatten().map(|part| &**part)).collect()
             }
             Code::Chain(first, rest) => std::iter::once(&**first).chain(rest.iter().map(|part| &part.1)).collect(),
-            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) => Vec::new(),
+            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) | Code::Variable(_) => Vec::new(),
             Code::In(operands, _) | Code::Like { operands, .. } => operands.iter().collect(),
             Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            Code::Iteration(iteration) => iteration.parts().collect(),
             Code::Member(base, steps) => std::iter::once(&**base).chain(steps).collect(),
             Code::Object(fields) => fields.iter().map(|field| &field.1).collect(),
         }

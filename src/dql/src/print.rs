@@ -3,6 +3,8 @@
 //! Invariants: what is printed parses to the same statement, so `print(parse(s))` is a fixed point; the text has one line;
 //! names are quoted only where they must be.
 
+mod construct;
+
 use value::Value;
 
 use crate::ast::{
@@ -261,6 +263,7 @@ impl Printer {
                 self.put(if *negation == Negation::Negated { " IS NOT " } else { " IS " });
                 self.put(if *absence == Absence::Null { "NULL" } else { "MISSING" });
             }
+            Expr::Iteration(iteration) => self.iteration(iteration),
             Expr::Like { operands, escape, case, negation } => {
                 let word = if *case == Case::Sensitive { "LIKE " } else { "ILIKE " };
                 self.operand_and(&operands[0], level::COMPARISON, *negation, word);
@@ -407,6 +410,7 @@ fn level_of(expr: &Expr) -> u8 {
         | Expr::Array(_)
         | Expr::Case { .. }
         | Expr::Function(..)
+        | Expr::Iteration(_)
         | Expr::Literal(_)
         | Expr::Missing
         | Expr::Name(..)

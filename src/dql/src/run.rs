@@ -95,7 +95,7 @@ impl<'a> SelectRun<'a> {
         let by_place = self.select.grouping.is_none() && !self.select.distinct;
         let full = by_place && self.wanted().is_some_and(|wanted| self.sorted.len() >= wanted);
         match self.sorted.last_key_value().filter(|_| full) {
-            Some((last, _)) => self.place(Environment { document: Some(object), slots: &[] }) < *last,
+            Some((last, _)) => self.place(Environment { document: Some(object), ..Environment::default() }) < *last,
             None => true,
         }
     }
@@ -108,7 +108,7 @@ impl<'a> SelectRun<'a> {
         if !self.select.matches(object) {
             return Ok(Flow::Continue);
         }
-        let environment = Environment { document: Some(object), slots: &[] };
+        let environment = Environment { document: Some(object), ..Environment::default() };
         match &self.select.grouping {
             Some(grouping) => {
                 self.group(grouping, object);
@@ -136,7 +136,7 @@ impl<'a> SelectRun<'a> {
     }
 
     fn group(&mut self, grouping: &Grouping, object: &Object) {
-        let environment = Environment { document: Some(object), slots: &[] };
+        let environment = Environment { document: Some(object), ..Environment::default() };
         let key = Key(grouping.keys.iter().map(|key| key.value(environment)).collect());
         let accumulators = self.groups.entry(key).or_insert_with(|| vec![Accumulator::default(); grouping.calls.len()]);
         for (accumulator, call) in accumulators.iter_mut().zip(&grouping.calls) {
@@ -151,7 +151,7 @@ impl<'a> SelectRun<'a> {
         }
         for (Key(mut slots), accumulators) in groups {
             slots.extend(accumulators.iter().zip(&grouping.calls).map(|(accumulator, call)| accumulator.result(call)));
-            let environment = Environment { document: None, slots: &slots };
+            let environment = Environment { slots: &slots, ..Environment::default() };
             if grouping.having.as_ref().is_none_or(|having| having.is_true(environment))
                 && self.select.limit != Some(0)
                 && self.add(environment) == Flow::Enough

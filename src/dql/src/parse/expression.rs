@@ -9,7 +9,7 @@ use super::Parser;
 use crate::ast::{Absence, Case, Expr, Negation, Operator, Step, level};
 use crate::error::{DqlError, Span};
 use crate::function::{Aggregate, Named, find};
-use crate::token::{Kind, Lexer};
+use crate::token::Kind;
 
 impl Parser<'_> {
     /// Reads an expression of any level.
@@ -271,34 +271,15 @@ impl Parser<'_> {
         if super::is_reserved(word) {
             return Err(self.unexpected("an expression"));
         }
-        self.refuse_quantifier(word)?;
+        if let Some(iteration) = self.iteration(word)? {
+            return Ok(iteration);
+        }
         self.advance()?;
         if self.at("(") {
             self.advance()?;
             return self.call(word, span);
         }
         Ok(Expr::Name(word.to_owned(), span))
-    }
-
-    /// Refuses ANY, EVERY, ARRAY and OBJECT in front of what starts an operand; elsewhere they are names.
-    fn refuse_quantifier(&mut self, word: &str) -> Result<(), DqlError> {
-        let quantifiers = ["ANY", "EVERY", "ARRAY", "OBJECT"];
-        let Some(name) = quantifiers.into_iter().find(|name| name.eq_ignore_ascii_case(word)) else { return Ok(()) };
-        let mut lexer = self.lexer;
-        let mut next = || lexer.next().map_or(Kind::End, |token| token.kind);
-        let (first, second) = (next(), next());
-        let starts_operand = match first {
-            Kind::Word(word) => !super::is_reserved(word),
-            Kind::Quoted(_) => true,
-            _ => false,
-        };
-        // `SELECT array FROM a` and `object AS o` stay names, and so does `any` with an alias at the end of an item.
-        let goes_on = match second {
-            Kind::End | Kind::Symbol("," | ")" | "]" | "}") => false,
-            Kind::Word(word) => !super::is_reserved(word) || word.eq_ignore_ascii_case("IN"),
-            _ => true,
-        };
-        if starts_operand && goes_on { Err(self.unsupported(name)) } else { Ok(()) }
     }
 
     /// Reads the arguments of a function up to the closing parenthesis.
@@ -362,13 +343,7 @@ impl Parser<'_> {
                 }
                 _ => self.name("a field's name as a string")?,
             };
-            if matches!(self.token.kind, Kind::Parameter(_)) {
-                // `'a':b` holds no parameter: the colon belongs to the field.
-                self.lexer = Lexer::new(self.text, self.token.span.start + 1);
-                self.advance()?;
-            } else {
-                self.expect(":")?;
-            }
+            self.colon()?;
             fields.push((name, self.expression()?));
             if !self.eat(",")? {
                 self.expect("}")?;

@@ -117,7 +117,7 @@ impl Update {
         if !self.matches(object) {
             return Ok(None);
         }
-        let environment = Environment { document: Some(object), slots: &[] };
+        let environment = Environment { document: Some(object), ..Environment::default() };
         let mut operations = Vec::with_capacity(self.apply.len() + self.set.len() + self.unset.len());
         for (path, applied) in &self.apply {
             let path = path.clone();

@@ -6,10 +6,11 @@ use value::{Object, Value, order};
 use super::json;
 use crate::{ConflictPolicy, DqlError, Flow, Needed, PathOp, Plan, Select, Update, parse, plan, plan_owned};
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("expression", include_str!("../../../../tests/vectors/dql/expression.dqltest")),
     ("function", include_str!("../../../../tests/vectors/dql/function.dqltest")),
     ("mutation", include_str!("../../../../tests/vectors/dql/mutation.dqltest")),
+    ("quantifier", include_str!("../../../../tests/vectors/dql/quantifier.dqltest")),
     ("select", include_str!("../../../../tests/vectors/dql/select.dqltest")),
 ];
 
