@@ -261,6 +261,8 @@ pub enum Expr {
     Parameter(String, Span),
     /// `a.b[0]`: a base and what is taken from it, never nothing.
     Path(Box<Expr>, Vec<Step>),
+    /// `a [NOT] SIMILAR TO pattern`
+    Similar(Box<[Expr; 2]>, Negation),
 }
 
 /// Whether NOT stands in an operator such as NOT IN.

@@ -5,6 +5,7 @@
 //! Invariants: no document is read; every parameter is looked up once and remembered (a subscription's identity is its text
 //! and the arguments it uses); an aggregate stands only where the caller collects aggregates.
 
+mod function;
 mod iteration;
 
 use value::{ErrorCode, Object, Value};
@@ -18,10 +19,11 @@ use crate::evaluate::{Code, Environment};
 /// What the names in an expression mean.
 pub(crate) struct Binder<'a> {
     args: &'a Object,
-    #[expect(dead_code, reason = "the functions of time and zones come next")]
     pub context: &'a Context<'a>,
     /// The arguments that were used.
     pub used: Object,
+    /// What was bound that depends on the host: its time, its zones.
+    pub host: Option<&'static str>,
     scope: Scope,
     /// The names of a projection, while ORDER BY is bound.
     pub aliases: Vec<(String, Code)>,
@@ -41,7 +43,16 @@ pub(crate) enum Scope {
 
 impl<'a> Binder<'a> {
     pub fn new(args: &'a Object, context: &'a Context<'a>, scope: Scope) -> Binder<'a> {
-        Binder { args, context, used: Object::new(), scope, aliases: Vec::new(), locals: Vec::new(), calls: None }
+        Binder {
+            args,
+            context,
+            used: Object::new(),
+            host: None,
+            scope,
+            aliases: Vec::new(),
+            locals: Vec::new(),
+            calls: None,
+        }
     }
 
     /// Resolves an expression.
@@ -61,7 +72,7 @@ impl<'a> Binder<'a> {
                 let bind_operand = |(operator, operand): &(_, Expr)| Ok((*operator, self.bind(operand)?));
                 Code::Chain(first, rest.iter().map(bind_operand).collect::<Result<_, DqlError>>()?)
             }
-            Expr::Function(function, arguments) => Code::Function(*function, self.bind_all(arguments)?),
+            Expr::Function(function, arguments) => self.function(*function, arguments)?,
             Expr::In(operands, negation) => Code::In(self.bind_each(operands)?, *negation),
             Expr::Is(operand, absence, negation) => Code::Is(Box::new(self.bind(operand)?), *absence, *negation),
             Expr::Iteration(iteration) => return self.iteration(iteration),
@@ -79,6 +90,7 @@ impl<'a> Binder<'a> {
             }
             Expr::Parameter(name, span) => return self.parameter(name, *span),
             Expr::Path(base, steps) => self.path(base, steps)?,
+            Expr::Similar(operands, negation) => self.similar(operands, *negation)?,
         };
         Ok(fold(code))
     }

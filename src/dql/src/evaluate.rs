@@ -8,8 +8,12 @@
 //! that is not finite. Source: reference 2.3.
 
 pub(crate) mod arithmetic;
+mod cast;
+pub(crate) mod date;
 mod function;
 mod iteration;
+mod json;
+mod matcher;
 mod pattern;
 
 use std::borrow::Cow;
@@ -21,6 +25,8 @@ use value::{Object, Value};
 use crate::ast::{Absence, Case, Negation, Operator};
 use crate::function::Function;
 use crate::iteration::Iteration;
+pub(crate) use date::Host;
+pub(crate) use matcher::Matcher;
 
 /// The result of an expression; `None` is MISSING.
 pub(crate) type Answer<'a> = Option<Cow<'a, Value>>;
@@ -51,15 +57,21 @@ pub(crate) enum Code {
         case: Case,
         negation: Negation,
     },
+    /// Whether a text matches a pattern that does not change.
+    Matches(Box<Code>, Matcher, Negation),
     /// What an index or a name, computed by the second, takes from the first.
     Member(Box<Code>, Vec<Code>),
     Negate(Box<Code>),
     Not(Box<Code>),
     Object(Vec<(String, Code)>),
+    /// SIMILAR TO with a pattern that is computed.
+    Similar(Box<[Code; 2]>, Negation),
     /// A key or an aggregate of the group.
     Slot(usize),
     /// A variable of an iteration around, see `iteration::variable`.
     Variable(usize),
+    /// A function that asks the host for zones.
+    Zoned(Function, Vec<Code>, Host),
 }
 
 /// What an expression may look at.
@@ -106,12 +118,22 @@ impl Code {
                 let like = pattern::matches(text.as_str()?, pattern.as_str()?, *escape, *case);
                 truth(like != (*negation == Negation::Negated))
             }
+            Code::Matches(operand, matcher, negation) => {
+                let is = matcher.is_match(operand.evaluate(environment)?.as_str()?);
+                truth(is != (*negation == Negation::Negated))
+            }
             Code::Member(base, steps) => member(base, steps, environment),
             Code::Negate(operand) => arithmetic::negate(&*operand.evaluate(environment)?).map(Cow::Owned),
             Code::Not(operand) => Truth::of(&operand.evaluate(environment)).not().answer(),
             Code::Object(fields) => object(fields, environment),
+            Code::Similar(operands, negation) => {
+                let (text, pattern) = (operands[0].evaluate(environment)?, operands[1].evaluate(environment)?);
+                let is = Matcher::similar(pattern.as_str()?).ok()?.is_match(text.as_str()?);
+                truth(is != (*negation == Negation::Negated))
+            }
             Code::Slot(slot) => environment.slots.get(*slot)?.as_ref().map(Cow::Borrowed),
             Code::Variable(index) => iteration::variable(*index, environment),
+            Code::Zoned(function, arguments, host) => function::dated(*function, arguments, environment, &*host.0),
         }
     }
 
@@ -129,7 +151,7 @@ impl Code {
     /// Returns the expressions that this one is made of.
     pub fn parts_mut(&mut self) -> Vec<&mut Code> {
         match self {
-            Code::Array(items) | Code::Function(_, items) => items.iter_mut().collect(),
+            Code::Array(items) | Code::Function(_, items) | Code::Zoned(_, items, _) => items.iter_mut().collect(),
             Code::Between(operands, _) => operands.iter_mut().collect(),
             Code::Case { subject, branches, otherwise } => {
                 let branches = branches.iter_mut().flat_map(|(when, then)| [when, then]);
@@ -140,8 +162,12 @@ impl Code {
                 std::iter::once(&mut **first).chain(rest.iter_mut().map(|part| &mut part.1)).collect()
             }
             Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) | Code::Variable(_) => Vec::new(),
-            Code::In(operands, _) | Code::Like { operands, .. } => operands.iter_mut().collect(),
-            Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            Code::In(operands, _) | Code::Like { operands, .. } | Code::Similar(operands, _) => {
+                operands.iter_mut().collect()
+            }
+            Code::Is(operand, ..) | Code::Matches(operand, ..) | Code::Negate(operand) | Code::Not(operand) => {
+                vec![operand]
+            }
             Code::Iteration(iteration) => iteration.parts_mut().collect(),
             Code::Member(base, steps) => std::iter::once(&mut **base).chain(steps).collect(),
             Code::Object(fields) => fields.iter_mut().map(|field| &mut field.1).collect(),
@@ -151,7 +177,7 @@ impl Code {
     /// Returns the expressions that this one is made of.
     pub fn parts(&self) -> Vec<&Code> {
         match self {
-            Code::Array(items) | Code::Function(_, items) => items.iter().collect(),
+            Code::Array(items) | Code::Function(_, items) | Code::Zoned(_, items, _) => items.iter().collect(),
             Code::Between(operands, _) => operands.iter().collect(),
             Code::Case { subject, branches, otherwise } => {
                 let branches = branches.iter().flat_map(|(when, then)| [when, then]);
@@ -159,8 +185,12 @@ impl Code {
             }
             Code::Chain(first, rest) => std::iter::once(&**first).chain(rest.iter().map(|part| &part.1)).collect(),
             Code::Constant(_) | Code::Document | Code::Field(_) | Code::Slot(_) | Code::Variable(_) => Vec::new(),
-            Code::In(operands, _) | Code::Like { operands, .. } => operands.iter().collect(),
-            Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            Code::In(operands, _) | Code::Like { operands, .. } | Code::Similar(operands, _) => {
+                operands.iter().collect()
+            }
+            Code::Is(operand, ..) | Code::Matches(operand, ..) | Code::Negate(operand) | Code::Not(operand) => {
+                vec![operand]
+            }
             Code::Iteration(iteration) => iteration.parts().collect(),
             Code::Member(base, steps) => std::iter::once(&**base).chain(steps).collect(),
             Code::Object(fields) => fields.iter().map(|field| &field.1).collect(),

@@ -6,6 +6,7 @@
 //! Invariants: the parser never panics and never recurses deeper than [`DEPTH_MAX`] nested expressions; what is DQL but
 //! not built is `query/unsupported` with the name of the part; nothing is skipped in silence but comments and directives.
 
+mod call;
 mod expression;
 mod iteration;
 mod statement;

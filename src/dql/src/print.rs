@@ -11,6 +11,7 @@ use crate::ast::{
     Absence, Application, Case, ConflictPolicy, Expr, Ids, Insert, Negation, Projection, Removal, Select, Source,
     Statement, Step, Update, level,
 };
+use crate::function::Function;
 use crate::parse::is_reserved;
 
 /// Returns the canonical text of a statement.
@@ -250,6 +251,7 @@ impl Printer {
                     self.clause_at(" ", operand, at + 1);
                 }
             }
+            Expr::Function(Function::Cast, arguments) => self.cast(arguments),
             Expr::Function(function, arguments) => {
                 self.put(function.name());
                 self.items("(", arguments, ")");
@@ -284,6 +286,10 @@ impl Printer {
                 self.put(name);
             }
             Expr::Path(base, steps) => self.path(base, steps),
+            Expr::Similar(operands, negation) => {
+                self.operand_and(&operands[0], level::COMPARISON, *negation, "SIMILAR TO ");
+                self.expression(&operands[1], level::COMPARISON);
+            }
         }
         self.put(if parentheses { ")" } else { "" });
     }
@@ -295,8 +301,9 @@ impl Printer {
 
     /// Prints the left operand of BETWEEN, IN or LIKE and the operator. A comparison may stand left of IN bare, no other may.
     fn operand_and(&mut self, operand: &Expr, least: u8, negation: Negation, word: &str) {
-        let bare =
-            matches!(operand, Expr::Chain(..)) || level_of(operand) > level::COMPARISON || word.ends_with("LIKE ");
+        let bare = matches!(operand, Expr::Chain(..))
+            || level_of(operand) > level::COMPARISON
+            || !["BETWEEN ", "IN "].contains(&word);
         self.expression(operand, if bare { least } else { level::CONCAT });
         self.put(if negation == Negation::Negated { " NOT " } else { " " });
         self.put(word);
@@ -401,7 +408,7 @@ fn level_of(expr: &Expr) -> u8 {
         Expr::Between(..) | Expr::In(..) => level::COMPARISON,
         Expr::Chain(_, rest) => rest.first().map_or(level::PRIMARY, |(operator, _)| operator.level()),
         Expr::Is(..) => level::IS,
-        Expr::Like { .. } => level::LIKE,
+        Expr::Like { .. } | Expr::Similar(..) => level::LIKE,
         Expr::Literal(Value::Int(int)) if *int < 0 => level::UNARY,
         Expr::Literal(Value::Float(float)) if float.is_sign_negative() => level::UNARY,
         Expr::Negate(_) => level::UNARY,

@@ -31,7 +31,7 @@ impl Parser<'_> {
     }
 
     /// Reads an expression whose operators bind at least as tightly as `least`.
-    fn expression_at(&mut self, least: u8) -> Result<Expr, DqlError> {
+    pub(super) fn expression_at(&mut self, least: u8) -> Result<Expr, DqlError> {
         // After an operator only those that bind no tighter may follow.
         let mut most = if self.at_word("NOT") { level::NOT } else { level::PRIMARY };
         let mut left = self.operand()?;
@@ -108,12 +108,16 @@ impl Parser<'_> {
         if self.eat_word("IN")? {
             return self.in_list(left, negation);
         }
+        if self.eat_word("SIMILAR")? {
+            self.expect_word("TO")?;
+            let pattern = self.expression_at(level::COMPARISON)?;
+            return Ok(Expr::Similar(Box::new([left, pattern]), negation));
+        }
         let case = if self.eat_word("LIKE")? {
             Case::Sensitive
-        } else if self.eat_word("ILIKE")? {
-            Case::Insensitive
         } else {
-            return Err(self.unsupported("SIMILAR TO"));
+            self.expect_word("ILIKE")?;
+            Case::Insensitive
         };
         let pattern = self.expression_at(level::COMPARISON)?;
         let escape = if self.eat_word("ESCAPE")? { Some(self.escape()?) } else { None };
@@ -295,9 +299,11 @@ impl Parser<'_> {
             self.expect(")")?;
             return Ok(Expr::Aggregate { function, distinct, argument, span: self.since(span.start) });
         }
+        if let Some(call) = self.worded_call(name)? {
+            return Ok(call);
+        }
         let (function, min, max) = match find(name) {
             Named::Built(function, min, max) => (function, min, max),
-            Named::Known => return Err(DqlError::unsupported(&["function ", name].concat(), span)),
             Named::Unknown(nearest) => return Err(unknown_function(name, nearest, span)),
         };
         let arguments = if self.at(")") { Vec::new() } else { self.deeper(|parser| parser.list(Self::expression))? };

@@ -1,5 +1,7 @@
 //! Printing of what has words of its own in it: quantifiers, comprehensions, CAST.
 
+use value::Value;
+
 use super::Printer;
 use crate::ast::{Expr, level};
 use crate::iteration::{Iteration, Reach};
@@ -23,5 +25,21 @@ impl Printer {
         let word = if iteration.outputs.is_empty() { " SATISFIES " } else { " WHEN " };
         self.clause(word, iteration.condition.as_ref());
         self.put(" END");
+    }
+
+    /// Prints a value and a type, which is a literal.
+    pub(super) fn cast(&mut self, arguments: &[Expr]) {
+        self.put("cast");
+        for (index, argument) in arguments.iter().enumerate() {
+            match argument {
+                Expr::Literal(Value::Str(name)) if index == 1 => self.put(name),
+                _ => {
+                    self.put("(");
+                    self.expression(argument, level::OR);
+                    self.put(" AS ");
+                }
+            }
+        }
+        self.put(")");
     }
 }
