@@ -48,9 +48,9 @@ impl Parser<'_> {
         let sides = [("LEADING", Function::LTrim), ("TRAILING", Function::RTrim), ("BOTH", Function::Trim)];
         // These are names of fields too, where no operand and no FROM follows.
         let followed = match self.ahead() {
-            Kind::Parameter(_) | Kind::Quoted(_) | Kind::Str(_) | Kind::Symbol("(") => true,
             Kind::Word(word) => !is_reserved(word) || word.eq_ignore_ascii_case("FROM"),
-            Kind::End | Kind::Float(_) | Kind::Int(_) | Kind::Symbol(_) => false,
+            Kind::End | Kind::Symbol(_) => self.ahead() == Kind::Symbol("("),
+            Kind::Float(_) | Kind::Int(_) | Kind::Parameter(_) | Kind::Quoted(_) | Kind::Str(_) => true,
         };
         let side = sides.into_iter().find(|(word, _)| followed && self.at_word(word));
         if side.is_some() {

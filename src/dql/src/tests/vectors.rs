@@ -1,17 +1,23 @@
 //! Runs `tests/vectors/dql/*.dqltest` on this room alone: documents are a list, and changes are applied to plain objects.
 //! The format is described in the README beside the vectors.
 
-use value::{Object, Value, order};
+use std::rc::Rc;
+
+use value::{Millis, Object, Value, order};
 
 use super::json;
-use crate::{ConflictPolicy, DqlError, Flow, Needed, PathOp, Plan, Select, Update, parse, plan, plan_owned};
+use crate::{
+    ConflictPolicy, Context, DqlError, Flow, Needed, PathOp, Plan, Select, Update, Zones, parse, plan, plan_owned,
+};
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
+    ("date", include_str!("../../../../tests/vectors/dql/date.dqltest")),
     ("expression", include_str!("../../../../tests/vectors/dql/expression.dqltest")),
     ("function", include_str!("../../../../tests/vectors/dql/function.dqltest")),
     ("mutation", include_str!("../../../../tests/vectors/dql/mutation.dqltest")),
     ("quantifier", include_str!("../../../../tests/vectors/dql/quantifier.dqltest")),
     ("select", include_str!("../../../../tests/vectors/dql/select.dqltest")),
+    ("text", include_str!("../../../../tests/vectors/dql/text.dqltest")),
 ];
 
 #[derive(Default, Debug)]
@@ -23,6 +29,26 @@ struct Case {
     rows: Option<Vec<Value>>,
     after: Option<Vec<Value>>,
     error: Option<String>,
+}
+
+/// The zones that the README names, as they are in 2024.
+struct ZonesOf2024;
+
+impl Zones for ZonesOf2024 {
+    fn offset(&self, zone: &str, at: Millis) -> Option<i32> {
+        let summer = |start: u64, end: u64| i32::from((start..end).contains(&at.0)) * 3600;
+        match zone {
+            "America/New_York" => Some(-5 * 3600 + summer(1_710_054_000_000, 1_730_613_600_000)),
+            "Asia/Kolkata" => Some(5 * 3600 + 1800),
+            "Europe/Berlin" => Some(3600 + summer(1_711_846_800_000, 1_729_990_800_000)),
+            "UTC" => Some(0),
+            _ => None,
+        }
+    }
+
+    fn local(&self) -> String {
+        "Europe/Berlin".to_owned()
+    }
 }
 
 #[test]
@@ -120,8 +146,9 @@ fn check(case: &Case) -> Result<(), String> {
 fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
     let mut documents = case.documents.clone();
     let mut rows = Vec::new();
-    let planned = plan(&parse(&case.statement)?, &case.args, &crate::Context::default())?;
-    let owned = plan_owned(&parse(&case.statement)?, case.args.clone(), &crate::Context::default())?;
+    let context = Context { now: Millis(1_709_209_815_250), zones: Rc::new(ZonesOf2024), ..Context::default() };
+    let planned = plan(&parse(&case.statement)?, &case.args, &context)?;
+    let owned = plan_owned(&parse(&case.statement)?, case.args.clone(), &context)?;
     assert_eq!(format!("{planned:?}"), format!("{owned:?}"), "{}", case.statement);
     match planned {
         Plan::Select(select) => {
