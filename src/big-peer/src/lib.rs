@@ -20,3 +20,4 @@ pub mod log;
 pub mod metrics;
 pub mod server;
 pub mod view;
+pub mod zones;

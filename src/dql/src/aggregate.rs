@@ -1,6 +1,6 @@
 //! Aggregates: one value from the rows of a group.
 //!
-//! Source: reference 2.3. COUNT(expr) skips null, missing and false; SUM and AVG take numbers only; MIN and MAX take the
+//! Source: reference 2.3. COUNT(expr) skips null, missing and false; SUM, AVG, MEDIAN and MID take numbers only; MIN and MAX take the
 //! total order and skip null; of an empty set all are MISSING but COUNT, which is 0.
 //!
 //! Invariants: no overflow (integers sum in 128 bits; a sum over 64 bits becomes a float) and no result that is not finite.
@@ -31,6 +31,8 @@ pub(crate) struct Accumulator {
     floats: f64,
     has_floats: bool,
     extreme: Option<Value>,
+    /// All numbers of MEDIAN; the least and the greatest of MID.
+    numbers: Vec<f64>,
     seen: BTreeSet<Key>,
 }
 
@@ -87,6 +89,18 @@ impl Accumulator {
                 self.has_floats = true;
             }
             (Aggregate::Max, value) => self.keep(value, Ordering::Greater),
+            (Aggregate::Median, value) => self.numbers.extend(value.as_float()),
+            (Aggregate::Mid, value) => {
+                self.numbers.extend(value.as_float());
+                // Two in order are enough: the least and the greatest so far.
+                if let [first, .., last] = self.numbers[..] {
+                    let (least, greatest) = self
+                        .numbers
+                        .iter()
+                        .fold((first, last), |(least, greatest), number| (least.min(*number), greatest.max(*number)));
+                    self.numbers = vec![least, greatest];
+                }
+            }
             (Aggregate::Min, value) => self.keep(value, Ordering::Less),
             (Aggregate::Avg | Aggregate::Count | Aggregate::Sum, _) => {}
         }
@@ -106,6 +120,8 @@ impl Accumulator {
             _ if self.count == 0 => None,
             Aggregate::Avg => finite(sum / self.count as f64),
             Aggregate::Max | Aggregate::Min => self.extreme.clone(),
+            Aggregate::Median => median(self.numbers.clone()),
+            Aggregate::Mid => finite(f64::midpoint(*self.numbers.first()?, *self.numbers.last()?)),
             Aggregate::Sum => match i64::try_from(self.ints) {
                 Ok(int) if !self.has_floats => Some(Value::Int(int)),
                 _ => finite(sum),
@@ -114,10 +130,18 @@ impl Accumulator {
     }
 }
 
+fn median(mut numbers: Vec<f64>) -> Option<Value> {
+    numbers.sort_unstable_by(f64::total_cmp);
+    let (low, high) = (numbers.get((numbers.len() - 1) / 2)?, numbers.get(numbers.len() / 2)?);
+    finite(f64::midpoint(*low, *high))
+}
+
 /// Says whether an aggregate takes a value in.
 fn counts(function: Aggregate, value: &Value) -> bool {
     match function {
-        Aggregate::Avg | Aggregate::Sum => matches!(value, Value::Int(_) | Value::Float(_)),
+        Aggregate::Avg | Aggregate::Median | Aggregate::Mid | Aggregate::Sum => {
+            matches!(value, Value::Int(_) | Value::Float(_))
+        }
         Aggregate::Count => !matches!(value, Value::Null | Value::Bool(false)),
         Aggregate::Max | Aggregate::Min => *value != Value::Null,
     }

@@ -12,6 +12,7 @@ use value::Value;
 
 use crate::error::Span;
 use crate::function::{Aggregate, Function};
+use crate::iteration::Iteration;
 
 pub use command::{Advise, AlterSystem, CreateIndex, DropIndex, Show};
 pub use query::{Body, Join, JoinKind, Named, Order, Projection, Query, Select, SetOperator, Source};
@@ -208,6 +209,8 @@ pub enum Expr {
     In(Box<[Expr; 2]>, Negation),
     /// `a IS [NOT] NULL`
     Is(Box<Expr>, Absence, Negation),
+    /// A quantifier or a comprehension.
+    Iteration(Box<Iteration<Expr>>),
     /// `a [NOT] LIKE pattern [ESCAPE c]`
     Like { operands: Box<[Expr; 2]>, escape: Option<char>, case: Case, negation: Negation },
     /// A constant.
@@ -228,6 +231,8 @@ pub enum Expr {
     Path(Box<Expr>, Vec<Step>),
     /// `(query)`: the value of its first row; after IN, the values of all its rows.
     Query(Box<Query>, Span),
+    /// `a [NOT] SIMILAR TO pattern`
+    Similar(Box<[Expr; 2]>, Negation),
     /// `ROW_NUMBER() OVER (PARTITION BY … ORDER BY …)`
     Window(Box<Window>),
 }

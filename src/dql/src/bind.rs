@@ -5,6 +5,8 @@
 //! Invariants: no document is read; every parameter is looked up once and remembered (a subscription's identity is its text
 //! and the arguments it uses); an aggregate stands only where the caller collects aggregates.
 
+mod function;
+mod iteration;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -23,11 +25,15 @@ pub(crate) struct Binder<'a> {
     pub context: &'a Context<'a>,
     /// The arguments that were used.
     pub used: Object,
+    /// What was bound that depends on the host: its time, its zones.
+    pub host: Option<&'static str>,
     pub scope: Scope,
     /// What is known from the statement around.
     pub names: Names<'a>,
     /// The names of a projection, while ORDER BY is bound.
     pub aliases: Vec<(String, Code)>,
+    /// The variables of the iterations around, two for each: the place and the value.
+    locals: Vec<String>,
     /// The aggregates found so far, and the number of the slot of the first; `None` where there may be none.
     pub calls: Option<(usize, Vec<Call>)>,
     /// The window functions found so far; `None` where there may be none.
@@ -67,9 +73,11 @@ impl<'a> Binder<'a> {
             args,
             context,
             used: Object::new(),
+            host: None,
             scope,
             names: Names::default(),
             aliases: Vec::new(),
+            locals: Vec::new(),
             calls: None,
             windows: None,
         }
@@ -93,7 +101,7 @@ impl<'a> Binder<'a> {
                 Code::Chain(first, rest.iter().map(bind_operand).collect::<Result<_, DqlError>>()?)
             }
             Expr::Exists(query, span) => return self.subquery(query, SubqueryKind::Exists, *span),
-            Expr::Function(function, arguments) => Code::Function(*function, self.bind_all(arguments)?),
+            Expr::Function(function, arguments) => self.function(*function, arguments)?,
             Expr::In(operands, negation) => match &operands[1] {
                 Expr::Query(query, span) => {
                     let value = self.bind(&operands[0])?;
@@ -103,6 +111,7 @@ impl<'a> Binder<'a> {
                 _ => Code::In(self.bind_each(operands)?, *negation),
             },
             Expr::Is(operand, absence, negation) => Code::Is(Box::new(self.bind(operand)?), *absence, *negation),
+            Expr::Iteration(iteration) => return self.iteration(iteration),
             Expr::Like { operands, escape, case, negation } => {
                 Code::Like { operands: self.bind_each(operands)?, escape: *escape, case: *case, negation: *negation }
             }
@@ -118,6 +127,7 @@ impl<'a> Binder<'a> {
             Expr::Parameter(name, span) => return self.parameter(name, *span),
             Expr::Path(base, steps) => self.path(base, steps)?,
             Expr::Query(query, span) => return self.subquery(query, SubqueryKind::Scalar, *span),
+            Expr::Similar(operands, negation) => self.similar(operands, *negation)?,
             Expr::Window(window) => return self.window(window),
         };
         Ok(fold(code))
@@ -165,6 +175,12 @@ impl<'a> Binder<'a> {
             return Err(DqlError::invalid("an aggregate cannot stand here", span));
         };
         let argument = self.bind_optional(argument.as_deref())?;
+        if argument.as_ref().is_some_and(|argument| !iteration::is_closed(argument, 0)) {
+            return Err(DqlError::invalid(
+                "an aggregate cannot use the variable of a quantifier or comprehension",
+                span,
+            ));
+        }
         let call = Call { function: *function, distinct: *distinct, argument };
         let index = calls.iter().position(|known| *known == call).unwrap_or_else(|| {
             calls.push(call);
@@ -209,6 +225,9 @@ impl<'a> Binder<'a> {
     }
 
     fn name(&mut self, name: &str, span: Span) -> Result<Code, DqlError> {
+        if let Some(local) = self.local(name) {
+            return Ok(Code::Variable(local));
+        }
         if let Some((_, code)) = self.aliases.iter().find(|(alias, _)| alias == name) {
             return Ok(code.clone());
         }
@@ -271,7 +290,7 @@ impl<'a> Binder<'a> {
     }
 
     fn is_alias(&self, name: &str) -> bool {
-        self.aliases.iter().any(|(alias, _)| alias == name)
+        self.local(name).is_some() || self.aliases.iter().any(|(alias, _)| alias == name)
     }
 
     /// Says whether a name in front of a point means the collection, or one of those joined.
@@ -323,7 +342,13 @@ fn fold(mut code: Code) -> Code {
     let is_leaf = |code: &Code| {
         matches!(
             code,
-            Code::Constant(_) | Code::Document | Code::Field(_) | Code::Outer(..) | Code::Slot(_) | Code::Subquery(_)
+            Code::Constant(_)
+                | Code::Document
+                | Code::Field(_)
+                | Code::Outer(..)
+                | Code::Slot(_)
+                | Code::Subquery(_)
+                | Code::Variable(_)
         )
     };
     if is_leaf(&code) {

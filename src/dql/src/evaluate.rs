@@ -8,17 +8,26 @@
 //! that is not finite. Source: reference 2.3.
 
 pub(crate) mod arithmetic;
+mod cast;
+pub(crate) mod date;
 mod function;
+mod iteration;
+mod json;
+mod matcher;
 pub(crate) mod pattern;
 mod subquery;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use value::order;
 use value::{Object, Value};
 
 use crate::ast::{Absence, Case, Negation, Operator};
 use crate::function::Function;
+use crate::iteration::Iteration;
+pub(crate) use date::Host;
+pub(crate) use matcher::Matcher;
 
 pub(crate) use subquery::{Answerer, Answers, Subquery, SubqueryKind};
 
@@ -44,12 +53,15 @@ pub(crate) enum Code {
     Function(Function, Vec<Code>),
     In(Box<[Code; 2]>, Negation),
     Is(Box<Code>, Absence, Negation),
+    Iteration(Box<Iteration<Code>>),
     Like {
         operands: Box<[Code; 2]>,
         escape: Option<char>,
         case: Case,
         negation: Negation,
     },
+    /// Whether a text matches a pattern that does not change.
+    Matches(Box<Code>, Matcher, Negation),
     /// What an index or a name, computed by the second, takes from the first.
     Member(Box<Code>, Vec<Code>),
     Negate(Box<Code>),
@@ -57,10 +69,16 @@ pub(crate) enum Code {
     Object(Vec<(String, Code)>),
     /// An expression over the row of a query around this one, so many levels out.
     Outer(usize, Box<Code>),
+    /// SIMILAR TO with a pattern that is computed.
+    Similar(Box<[Code; 2]>, Negation),
     /// A key or an aggregate of the group, or what a window function came to.
     Slot(usize),
     /// A query in the expression.
     Subquery(Subquery),
+    /// A variable of an iteration around, see `iteration::variable`.
+    Variable(usize),
+    /// A function that asks the host for zones.
+    Zoned(Function, Vec<Code>, Host),
 }
 
 /// What an expression may look at.
@@ -70,6 +88,10 @@ pub(crate) struct Environment<'a> {
     /// The keys and then the aggregates of a group, or what the window functions came to.
     pub slots: &'a [Option<Value>],
     pub around: Around<'a>,
+    /// The variables of the innermost iteration.
+    pub frame: Option<&'a iteration::Frame<'a>>,
+    /// What the iterations may still do, once there is one.
+    pub budget: Option<&'a Cell<iteration::Budget>>,
 }
 
 /// What lies around a query while it runs.
@@ -116,10 +138,15 @@ impl Code {
                 };
                 truth(is != (*negation == Negation::Negated))
             }
+            Code::Iteration(iteration) => iteration::iterate(iteration, environment),
             Code::Like { operands, escape, case, negation } => {
                 let (text, pattern) = (operands[0].evaluate(environment)?, operands[1].evaluate(environment)?);
                 let like = pattern::matches(text.as_str()?, pattern.as_str()?, *escape, *case);
                 truth(like != (*negation == Negation::Negated))
+            }
+            Code::Matches(operand, matcher, negation) => {
+                let is = matcher.is_match(operand.evaluate(environment)?.as_str()?);
+                truth(is != (*negation == Negation::Negated))
             }
             Code::Member(base, steps) => member(base, steps, environment),
             Code::Negate(operand) => arithmetic::negate(&*operand.evaluate(environment)?).map(Cow::Owned),
@@ -129,8 +156,15 @@ impl Code {
                 let outer = (0..*levels).try_fold(&environment, |inner, _| inner.around.outer)?;
                 code.value(*outer).map(Cow::Owned)
             }
+            Code::Similar(operands, negation) => {
+                let (text, pattern) = (operands[0].evaluate(environment)?, operands[1].evaluate(environment)?);
+                let is = Matcher::similar(pattern.as_str()?).ok()?.is_match(text.as_str()?);
+                truth(is != (*negation == Negation::Negated))
+            }
             Code::Slot(slot) => environment.slots.get(*slot)?.as_ref().map(Cow::Borrowed),
             Code::Subquery(subquery) => subquery.evaluate(environment),
+            Code::Variable(index) => iteration::variable(*index, environment),
+            Code::Zoned(function, arguments, host) => function::dated(*function, arguments, environment, &*host.0),
         }
     }
 
@@ -141,14 +175,14 @@ impl Code {
 
     /// Says whether a predicate is true for a document; without one it is.
     pub fn holds(predicate: Option<&Code>, object: &Object, around: Around<'_>) -> bool {
-        let environment = Environment { document: Some(object), slots: &[], around };
+        let environment = Environment { document: Some(object), around, ..Environment::default() };
         predicate.is_none_or(|predicate| predicate.is_true(environment))
     }
 
     /// Returns the expressions that this one is made of.
     pub fn parts_mut(&mut self) -> Vec<&mut Code> {
         match self {
-            Code::Array(items) | Code::Function(_, items) => items.iter_mut().collect(),
+            Code::Array(items) | Code::Function(_, items) | Code::Zoned(_, items, _) => items.iter_mut().collect(),
             Code::Between(operands, _) => operands.iter_mut().collect(),
             Code::Case { subject, branches, otherwise } => {
                 let branches = branches.iter_mut().flat_map(|(when, then)| [when, then]);
@@ -163,9 +197,15 @@ impl Code {
             | Code::Field(_)
             | Code::Outer(..)
             | Code::Slot(_)
-            | Code::Subquery(_) => Vec::new(),
-            Code::In(operands, _) | Code::Like { operands, .. } => operands.iter_mut().collect(),
-            Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            | Code::Subquery(_)
+            | Code::Variable(_) => Vec::new(),
+            Code::In(operands, _) | Code::Like { operands, .. } | Code::Similar(operands, _) => {
+                operands.iter_mut().collect()
+            }
+            Code::Is(operand, ..) | Code::Matches(operand, ..) | Code::Negate(operand) | Code::Not(operand) => {
+                vec![operand]
+            }
+            Code::Iteration(iteration) => iteration.parts_mut().collect(),
             Code::Member(base, steps) => std::iter::once(&mut **base).chain(steps).collect(),
             Code::Object(fields) => fields.iter_mut().map(|field| &mut field.1).collect(),
         }
@@ -174,7 +214,7 @@ impl Code {
     /// Returns the expressions that this one is made of.
     pub fn parts(&self) -> Vec<&Code> {
         match self {
-            Code::Array(items) | Code::Function(_, items) => items.iter().collect(),
+            Code::Array(items) | Code::Function(_, items) | Code::Zoned(_, items, _) => items.iter().collect(),
             Code::Between(operands, _) => operands.iter().collect(),
             Code::Case { subject, branches, otherwise } => {
                 let branches = branches.iter().flat_map(|(when, then)| [when, then]);
@@ -186,9 +226,15 @@ impl Code {
             | Code::Field(_)
             | Code::Outer(..)
             | Code::Slot(_)
-            | Code::Subquery(_) => Vec::new(),
-            Code::In(operands, _) | Code::Like { operands, .. } => operands.iter().collect(),
-            Code::Is(operand, ..) | Code::Negate(operand) | Code::Not(operand) => vec![operand],
+            | Code::Subquery(_)
+            | Code::Variable(_) => Vec::new(),
+            Code::In(operands, _) | Code::Like { operands, .. } | Code::Similar(operands, _) => {
+                operands.iter().collect()
+            }
+            Code::Is(operand, ..) | Code::Matches(operand, ..) | Code::Negate(operand) | Code::Not(operand) => {
+                vec![operand]
+            }
+            Code::Iteration(iteration) => iteration.parts().collect(),
             Code::Member(base, steps) => std::iter::once(&**base).chain(steps).collect(),
             Code::Object(fields) => fields.iter().map(|field| &field.1).collect(),
         }

@@ -1,7 +1,7 @@
 //! The names and arities of functions and aggregates.
 //!
-//! One table says what is built and one what is known but not built, so that a name of the language is never answered with
-//! "unknown function" and never with a wrong result. What a function computes is in `evaluate`.
+//! One table says what there is; CAST, POSITION and TRIM also have words between their arguments, see `parse/call.rs`. What a
+//! function computes is in `evaluate`.
 
 /// A function of one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +12,25 @@ pub enum Function {
     ArrayContainsNull,
     ArrayLength,
     ByteLength,
+    Cast,
     Ceil,
     CharLength,
+    Clock,
     Coalesce,
     Concat,
     Contains,
+    DateAdd,
+    DateCast,
+    DateDiff,
+    DateFormat,
+    DatePart,
+    DateRange,
+    DateSub,
+    DateTrunc,
     Decode,
+    DeserializeJson,
+    DurationCast,
+    DurationFormat,
     EndsWith,
     Floor,
     IfMissing,
@@ -29,6 +42,7 @@ pub enum Function {
     IsNull,
     IsNumber,
     IsString,
+    JoinStr,
     Lower,
     LPad,
     LTrim,
@@ -38,35 +52,53 @@ pub enum Function {
     ObjectConcat,
     ObjectKeys,
     ObjectLength,
+    ObjectRename,
     ObjectSet,
     ObjectUnset,
     ObjectValues,
     Pos,
+    RegexpLike,
     Repeat,
+    RequestInfo,
     RPad,
     RTrim,
+    SerializeJson,
     Split,
     StartsWith,
     Substr,
     Trim,
     Type,
+    TzOffset,
     Upper,
 }
 
 /// Name, function, fewest and most arguments. The first name of a function is the one that is printed.
-const FUNCTIONS: [(&str, Function, usize, usize); 47] = [
+const FUNCTIONS: [(&str, Function, usize, usize); 66] = [
     ("abs", Function::Abs, 1, 1),
     ("array_contains", Function::ArrayContains, 2, 2),
     ("array_contains_null", Function::ArrayContainsNull, 1, 1),
     ("array_length", Function::ArrayLength, 1, 1),
     ("byte_length", Function::ByteLength, 1, 1),
+    ("cast", Function::Cast, 2, 2),
     ("ceil", Function::Ceil, 1, 1),
     ("char_length", Function::CharLength, 1, 1),
     ("character_length", Function::CharLength, 1, 1),
+    ("clock", Function::Clock, 0, 2),
     ("coalesce", Function::Coalesce, 1, MANY),
     ("concat", Function::Concat, 1, MANY),
     ("contains", Function::Contains, 2, 2),
+    ("date_add", Function::DateAdd, 3, 3),
+    ("date_cast", Function::DateCast, 1, 3),
+    ("date_diff", Function::DateDiff, 3, 3),
+    ("date_format", Function::DateFormat, 2, 3),
+    ("date_part", Function::DatePart, 2, 3),
+    ("date_range", Function::DateRange, 3, 4),
+    ("date_sub", Function::DateSub, 3, 3),
+    ("date_trunc", Function::DateTrunc, 2, 3),
     ("decode", Function::Decode, 3, MANY),
+    ("deserialize_json", Function::DeserializeJson, 1, 1),
+    ("duration_cast", Function::DurationCast, 1, 1),
+    ("duration_format", Function::DurationFormat, 1, 1),
     ("ends_with", Function::EndsWith, 2, 2),
     ("floor", Function::Floor, 1, 1),
     ("ifmissing", Function::IfMissing, 2, MANY),
@@ -78,6 +110,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 47] = [
     ("ismissing", Function::IsMissing, 1, 1),
     ("ismissingornull", Function::IsMissingOrNull, 1, 1),
     ("isnull", Function::IsNull, 1, 1),
+    ("joinstr", Function::JoinStr, 2, 2),
     ("lower", Function::Lower, 1, 1),
     ("lpad", Function::LPad, 2, 3),
     ("ltrim", Function::LTrim, 1, 2),
@@ -87,48 +120,30 @@ const FUNCTIONS: [(&str, Function, usize, usize); 47] = [
     ("object_concat", Function::ObjectConcat, 1, MANY),
     ("object_keys", Function::ObjectKeys, 1, 1),
     ("object_length", Function::ObjectLength, 1, 1),
+    ("object_rename", Function::ObjectRename, 3, 3),
     ("object_set", Function::ObjectSet, 3, 3),
     ("object_size", Function::ObjectLength, 1, 1),
     ("object_unset", Function::ObjectUnset, 2, 2),
     ("object_values", Function::ObjectValues, 1, 1),
     ("pos", Function::Pos, 2, 2),
+    ("regexp_like", Function::RegexpLike, 2, 3),
     ("repeat", Function::Repeat, 2, 2),
+    ("request_info", Function::RequestInfo, 0, 0),
     ("rpad", Function::RPad, 2, 3),
     ("rtrim", Function::RTrim, 1, 2),
+    ("serialize_json", Function::SerializeJson, 1, 1),
     ("split", Function::Split, 1, 2),
     ("starts_with", Function::StartsWith, 2, 2),
     ("substr", Function::Substr, 2, 3),
     ("trim", Function::Trim, 1, 2),
     ("type", Function::Type, 1, 1),
     ("json_type", Function::Type, 1, 1),
+    ("tz_offset", Function::TzOffset, 0, 2),
     ("upper", Function::Upper, 1, 1),
 ];
 
-/// Functions of the language that are not built.
-const KNOWN: [&str; 22] = [
-    "cast",
-    "clock",
-    "date_add",
-    "date_cast",
-    "date_diff",
-    "date_format",
-    "date_part",
-    "date_range",
-    "date_sub",
-    "date_trunc",
-    "deserialize_json",
-    "duration_cast",
-    "duration_format",
-    "joinstr",
-    "median",
-    "mid",
-    "object_rename",
-    "position",
-    "regexp_like",
-    "request_info",
-    "serialize_json",
-    "tz_offset",
-];
+/// The types that `cast` knows.
+pub(crate) const CAST_TYPES: [&str; 5] = ["string", "integer", "float", "boolean", "binary"];
 
 const MANY: usize = 1 << 20;
 
@@ -137,8 +152,6 @@ const MANY: usize = 1 << 20;
 pub(crate) enum Named {
     /// A function with its fewest and most arguments.
     Built(Function, usize, usize),
-    /// A name of the language that is not built.
-    Known,
     /// No function; the nearest name of one.
     Unknown(Option<&'static str>),
 }
@@ -147,9 +160,6 @@ pub(crate) enum Named {
 pub(crate) fn find(name: &str) -> Named {
     if let Some((_, function, min, max)) = FUNCTIONS.iter().find(|entry| entry.0.eq_ignore_ascii_case(name)) {
         return Named::Built(*function, *min, *max);
-    }
-    if KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-        return Named::Known;
     }
     let names = FUNCTIONS.iter().map(|entry| entry.0).chain(Aggregate::ALL.map(Aggregate::name));
     Named::Unknown(names.into_iter().find(|known| crate::error::near(name, known)))
@@ -171,6 +181,10 @@ pub enum Aggregate {
     Count,
     /// The greatest value.
     Max,
+    /// The middle one of the numbers in order, or the mean of the two in the middle.
+    Median,
+    /// The mean of the least and the greatest number.
+    Mid,
     /// The least value.
     Min,
     /// The sum of the numbers.
@@ -179,7 +193,15 @@ pub enum Aggregate {
 
 impl Aggregate {
     /// All aggregates.
-    pub const ALL: [Aggregate; 5] = [Aggregate::Avg, Aggregate::Count, Aggregate::Max, Aggregate::Min, Aggregate::Sum];
+    pub const ALL: [Aggregate; 7] = [
+        Aggregate::Avg,
+        Aggregate::Count,
+        Aggregate::Max,
+        Aggregate::Median,
+        Aggregate::Mid,
+        Aggregate::Min,
+        Aggregate::Sum,
+    ];
 
     /// Returns the name that is printed.
     pub fn name(self) -> &'static str {
@@ -187,6 +209,8 @@ impl Aggregate {
             Aggregate::Avg => "AVG",
             Aggregate::Count => "COUNT",
             Aggregate::Max => "MAX",
+            Aggregate::Median => "MEDIAN",
+            Aggregate::Mid => "MID",
             Aggregate::Min => "MIN",
             Aggregate::Sum => "SUM",
         }

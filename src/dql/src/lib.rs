@@ -18,6 +18,7 @@ mod error;
 mod evaluate;
 mod explain;
 mod function;
+mod iteration;
 mod needed;
 mod parse;
 mod plan;
@@ -31,6 +32,7 @@ pub use context::{Context, Index, IndexKey, UtcOnly, Zones};
 pub use error::{DqlError, Span};
 pub use evaluate::Around;
 pub use function::{Aggregate, Function};
+pub use iteration::{Iteration, IterationKind, Reach};
 pub use needed::Needed;
 pub use parse::parse;
 pub use plan::{

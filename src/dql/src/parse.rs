@@ -6,8 +6,10 @@
 //! Invariants: the parser never panics and never recurses deeper than [`DEPTH_MAX`] nested expressions; what is DQL but
 //! not built is `query/unsupported` with the name of the part; nothing is skipped in silence but comments and directives.
 
+mod call;
 mod command;
 mod expression;
+mod iteration;
 mod query;
 mod statement;
 
@@ -72,13 +74,23 @@ struct Parser<'a> {
     /// The words and symbols that would have been right at the current token.
     tried: Vec<&'static str>,
     depth: usize,
+    /// How many tokens may still be looked at ahead of the current one to tell a comprehension from a name.
+    scan_tokens_left: usize,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Result<Parser<'a>, DqlError> {
         let mut lexer = Lexer::new(text, 0);
         let token = lexer.next()?;
-        Ok(Parser { text, lexer, token, last: Span::default(), tried: Vec::new(), depth: 0 })
+        Ok(Parser {
+            text,
+            lexer,
+            token,
+            last: Span::default(),
+            tried: Vec::new(),
+            depth: 0,
+            scan_tokens_left: iteration::SCAN_TOKENS_IN_ALL,
+        })
     }
 
     /// Moves to the next token and returns the one left behind.

@@ -3,12 +3,14 @@
 //! Invariants: what is printed parses to the same statement, so `print(parse(s))` is a fixed point; the text has one line;
 //! names are quoted only where they must be.
 
+mod construct;
 mod query;
 mod statement;
 
 use value::Value;
 
 use crate::ast::{Absence, Case, Expr, Negation, Statement, Step, level};
+use crate::function::Function;
 use crate::parse::is_reserved;
 
 /// Returns the canonical text of a statement.
@@ -99,6 +101,7 @@ impl Printer {
                 self.query(query);
                 self.put(")");
             }
+            Expr::Function(Function::Cast, arguments) => self.cast(arguments),
             Expr::Function(function, arguments) => {
                 self.put(function.name());
                 self.items("(", arguments, ")");
@@ -112,6 +115,7 @@ impl Printer {
                 self.put(if *negation == Negation::Negated { " IS NOT " } else { " IS " });
                 self.put(if *absence == Absence::Null { "NULL" } else { "MISSING" });
             }
+            Expr::Iteration(iteration) => self.iteration(iteration),
             Expr::Like { operands, escape, case, negation } => {
                 let word = if *case == Case::Sensitive { "LIKE " } else { "ILIKE " };
                 self.operand_and(&operands[0], level::COMPARISON, *negation, word);
@@ -137,6 +141,10 @@ impl Printer {
                 self.query(query);
                 self.put(")");
             }
+            Expr::Similar(operands, negation) => {
+                self.operand_and(&operands[0], level::COMPARISON, *negation, "SIMILAR TO ");
+                self.expression(&operands[1], level::COMPARISON);
+            }
             Expr::Window(window) => self.window(window),
         }
         self.put(if parentheses { ")" } else { "" });
@@ -149,8 +157,9 @@ impl Printer {
 
     /// Prints the left operand of BETWEEN, IN or LIKE and the operator. A comparison may stand left of IN bare, no other may.
     fn operand_and(&mut self, operand: &Expr, least: u8, negation: Negation, word: &str) {
-        let bare =
-            matches!(operand, Expr::Chain(..)) || level_of(operand) > level::COMPARISON || word.ends_with("LIKE ");
+        let bare = matches!(operand, Expr::Chain(..))
+            || level_of(operand) > level::COMPARISON
+            || !["BETWEEN ", "IN "].contains(&word);
         self.expression(operand, if bare { least } else { level::CONCAT });
         self.put(if negation == Negation::Negated { " NOT " } else { " " });
         self.put(word);
@@ -260,7 +269,7 @@ fn level_of(expr: &Expr) -> u8 {
         Expr::Between(..) | Expr::In(..) => level::COMPARISON,
         Expr::Chain(_, rest) => rest.first().map_or(level::PRIMARY, |(operator, _)| operator.level()),
         Expr::Is(..) => level::IS,
-        Expr::Like { .. } => level::LIKE,
+        Expr::Like { .. } | Expr::Similar(..) => level::LIKE,
         Expr::Literal(Value::Int(int)) if *int < 0 => level::UNARY,
         Expr::Literal(Value::Float(float)) if float.is_sign_negative() => level::UNARY,
         Expr::Negate(_) => level::UNARY,
@@ -270,6 +279,7 @@ fn level_of(expr: &Expr) -> u8 {
         | Expr::Case { .. }
         | Expr::Exists(..)
         | Expr::Function(..)
+        | Expr::Iteration(_)
         | Expr::Literal(_)
         | Expr::Missing
         | Expr::Name(..)

@@ -127,7 +127,7 @@ impl<'a> SelectRun<'a> {
                 Flow::Continue
             }
             None => {
-                let environment = Environment { document: Some(object), slots: &[], around: self.around };
+                let environment = Environment { document: Some(object), around: self.around, ..Environment::default() };
                 self.add(environment)
             }
         }
@@ -155,11 +155,11 @@ impl<'a> SelectRun<'a> {
     where
         'a: 'b,
     {
-        Environment { document: Some(object), slots: &[], around: self.around }
+        Environment { document: Some(object), around: self.around, ..Environment::default() }
     }
 
     fn group(&mut self, grouping: &Grouping, object: &Object) {
-        let environment = Environment { document: Some(object), slots: &[], around: self.around };
+        let environment = Environment { document: Some(object), around: self.around, ..Environment::default() };
         let key = Key(grouping.keys.iter().map(|key| key.value(environment)).collect());
         let accumulators = self.groups.entry(key).or_insert_with(|| vec![Accumulator::default(); grouping.calls.len()]);
         for (accumulator, call) in accumulators.iter_mut().zip(&grouping.calls) {
@@ -171,7 +171,8 @@ impl<'a> SelectRun<'a> {
         let documents = std::mem::take(&mut self.windowed);
         let slots = window::slots(&self.select.windows, &documents, self.around);
         for (document, slots) in documents.iter().zip(&slots) {
-            let environment = Environment { document: Some(document), slots, around: self.around };
+            let environment =
+                Environment { document: Some(document), slots, around: self.around, ..Environment::default() };
             if self.add(environment) == Flow::Enough {
                 return;
             }
@@ -185,7 +186,7 @@ impl<'a> SelectRun<'a> {
         }
         for (Key(mut slots), accumulators) in groups {
             slots.extend(accumulators.iter().zip(&grouping.calls).map(|(accumulator, call)| accumulator.result(call)));
-            let environment = Environment { document: None, slots: &slots, around: self.around };
+            let environment = Environment { slots: &slots, around: self.around, ..Environment::default() };
             if grouping.having.as_ref().is_none_or(|having| having.is_true(environment))
                 && self.select.limit != Some(0)
                 && self.add(environment) == Flow::Enough

@@ -53,6 +53,10 @@ pub fn subscription(text: &str, args: &Object, context: &Context<'_>) -> Result<
         // It orders nothing, but it must make sense.
         binder.bind(&key.expr)?;
     }
+    if let Some(part) = binder.host {
+        // Every peer must see the same documents in it, and their clocks and zones differ.
+        return Err(DqlError::unsupported(&[part, " in a subscription"].concat(), select.span));
+    }
     let collection = plan_source(source, predicate.as_ref(), args, context)?.collection;
     select.order.clear();
     let used = std::mem::take(&mut binder.used);

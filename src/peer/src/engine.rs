@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crdt::Stamp;
+use dql::{UtcOnly, Zones};
 use store::{BlockId, ReadError, Store};
 use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 
@@ -34,6 +35,8 @@ pub struct Engine<S> {
     pub(crate) now: Millis,
     pub(crate) clock: HlcClock,
     pub(crate) random: Random,
+    /// The zones of the host, for statements.
+    pub(crate) zones: Rc<dyn Zones>,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) tickets: u64,
     /// The recent commits.
@@ -82,6 +85,7 @@ impl<S: Store> Engine<S> {
             now,
             clock: HlcClock::new(Hlc(store.applied().0)),
             random: Random::new(seed),
+            zones: Rc::new(UtcOnly),
             outputs: VecDeque::new(),
             tickets: 0,
             log: LogTail::default(),
@@ -113,6 +117,12 @@ impl<S: Store> Engine<S> {
         engine.take_log(boot);
         engine.advance();
         engine
+    }
+
+    /// Lets statements use the zones of the host; without them there is UTC only.
+    #[must_use]
+    pub fn with_zones(self, zones: Rc<dyn Zones>) -> Engine<S> {
+        Engine { zones, ..self }
     }
 
     /// Takes one input. Drain `poll` before the next.

@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             let failure = failure.clone();
             return self.reply(ticket, Err(failure));
         }
-        let context = Context { now: self.now, ..Context::default() };
+        let context = Context { now: self.now, zones: Rc::clone(&self.zones), ..Context::default() };
         let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
             Ok(prepared) => Rc::new(prepared),
             Err(failure) => return self.reply(ticket, Err(failure)),
@@ -223,7 +223,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: Object) {
-        let context = Context { now: self.now, ..Context::default() };
+        let context = Context { now: self.now, zones: Rc::clone(&self.zones), ..Context::default() };
         let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
             Ok(prepared) => prepared,
             Err(failure) => return self.reply(ticket, Err(failure)),

@@ -17,6 +17,7 @@ use crate::log::{self, LogState};
 use crate::storage::{Medium, Storage};
 use crate::tabs::{SLOTS, Seat, Tabs};
 use crate::view::OpenOptions;
+use crate::zones::IntlZones;
 
 /// Opens a store and starts its engine.
 pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, Failure> {
@@ -53,7 +54,8 @@ pub async fn open(options: OpenOptions, events: Function) -> Result<Rc<Driver>, 
         role: Role::SmallPeer { big_peer_url: options.big_peer_url },
     };
     let boot = Boot { log: image.log, log_start, damaged: image.damaged };
-    let engine = Engine::new(config, lsm, boot, clock::random_u64(), clock::now());
+    let engine =
+        Engine::new(config, lsm, boot, clock::random_u64(), clock::now()).with_zones(Rc::new(IntlZones::default()));
     let tabs = Tabs::new(name, shared, seat);
     Ok(Driver::start(Parts { engine, storage, identity, log: LogState::new(head), tabs, events }))
 }

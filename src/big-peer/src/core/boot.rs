@@ -1,6 +1,7 @@
 //! The start of a database: its identity, its view, and the records that the view lacks.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::{fmt, io};
@@ -17,6 +18,7 @@ use crate::identity::{Identity, random};
 use crate::log::{Entry, LogEngine, LogError, Tail};
 use crate::metrics::Metrics;
 use crate::view::{LogPosition, View, ViewError};
+use crate::zones::IanaZones;
 
 /// Where a database's files are.
 #[derive(Clone, Debug)]
@@ -183,7 +185,7 @@ impl CatchUp<'_> {
         let mut tail = options.log.tail(&options.database, log_start)?;
         let boot = Boot { log: take(&mut tail)?, log_start, damaged: Vec::new() };
         let seed = random().map_err(|error| BootError::Io(options.files.identity.clone(), error))?;
-        let mut engine = Engine::new(config, view, boot, seed, now());
+        let mut engine = Engine::new(config, view, boot, seed, now()).with_zones(Rc::new(IanaZones));
         loop {
             let entries = take(&mut tail)?;
             if entries.is_empty() {

@@ -8,7 +8,9 @@ use value::order;
 use value::{Object, Value};
 
 use super::arithmetic::{absolute, finite};
-use super::{Answer, Code, Environment};
+use super::cast::cast;
+use super::{Answer, Code, Environment, Matcher, date, json};
+use crate::context::{UtcOnly, Zones};
 use crate::function::Function;
 
 /// Calls a function; the parser has checked the number of arguments.
@@ -29,6 +31,17 @@ pub(super) fn call<'a>(function: Function, arguments: &'a [Code], environment: E
         | Function::IsNumber
         | Function::IsString
         | Function::Type => ask(function, arguments.first()?.evaluate(environment).as_deref()).map(Cow::Owned),
+        Function::DateAdd
+        | Function::DateCast
+        | Function::DateDiff
+        | Function::DateFormat
+        | Function::DatePart
+        | Function::DateRange
+        | Function::DateSub
+        | Function::DateTrunc
+        | Function::DurationCast
+        | Function::DurationFormat
+        | Function::TzOffset => dated(function, arguments, environment, &UtcOnly),
         Function::Concat => concat(arguments, environment).map(Cow::Owned),
         Function::ObjectConcat => object_concat(arguments, environment).map(Cow::Owned),
         _ => {
@@ -37,6 +50,21 @@ pub(super) fn call<'a>(function: Function, arguments: &'a [Code], environment: E
             plain(function, &first, second.as_deref(), third.as_deref()).map(Cow::Owned)
         }
     }
+}
+
+/// Calls a function of dates; none of its arguments may be missing.
+pub(super) fn dated<'a>(
+    function: Function,
+    arguments: &[Code],
+    environment: Environment<'_>,
+    zones: &dyn Zones,
+) -> Answer<'a> {
+    let mut answers = Vec::new();
+    for argument in arguments {
+        answers.push(argument.evaluate(environment)?);
+    }
+    let values: Vec<&Value> = answers.iter().map(|answer| &**answer).collect();
+    date::call(function, &values, zones).map(Cow::Owned)
 }
 
 /// Evaluates an argument that may be left out; nothing if it is there and missing.
@@ -136,11 +164,22 @@ fn plain(function: Function, first: &Value, second: Option<&Value>, third: Optio
         }
         Function::ArrayContainsNull => Some(Value::Bool(first.as_array()?.contains(&Value::Null))),
         Function::ArrayLength => count(first.as_array()?.len()),
+        Function::Cast => cast(first, second?.as_str()?),
+        Function::JoinStr => join(first.as_array()?, second?.as_str()?),
+        Function::SerializeJson => json::write(first),
         Function::ObjectKeys => {
             Some(Value::Array(first.as_object()?.keys().map(|name| Value::from(name.as_str())).collect()))
         }
         Function::ObjectLength => count(first.as_object()?.len()),
         Function::ObjectValues => Some(Value::Array(first.as_object()?.values().cloned().collect())),
+        Function::ObjectRename => {
+            let (old, new) = (second?.as_str()?, third?.as_str()?);
+            let mut object = first.as_object()?.clone();
+            if let Some(value) = object.remove(old) {
+                object.insert(new.to_owned(), value);
+            }
+            Some(Value::Object(object))
+        }
         Function::ObjectSet => {
             let mut object = first.as_object()?.clone();
             object.insert(second?.as_str()?.to_owned(), third?.clone());
@@ -194,12 +233,30 @@ fn text(function: Function, text: &str, second: Option<&Value>, third: Option<&V
             Some(at) => return count(text[..at].chars().count()),
             None => Value::Int(-1),
         },
+        Function::DeserializeJson => return json::read(text),
+        Function::RegexpLike => {
+            let flags = match third {
+                Some(flags) => flags.as_str()?,
+                None => "",
+            };
+            Value::Bool(Matcher::regular(other()?, flags).ok()?.is_match(text))
+        }
         Function::Substr => return substring(text, second?.as_int()?, third),
         Function::Repeat => return repeat(text, second?.as_int()?),
         Function::Split => split(text, second)?,
         Function::LPad | Function::RPad => return pad(function, text, second?.as_int()?, third),
         _ => return None,
     })
+}
+
+/// Joins the strings of an array; nothing if another type is among them.
+fn join(items: &[Value], separator: &str) -> Option<Value> {
+    let mut text = String::new();
+    for (index, item) in items.iter().enumerate() {
+        append(&mut text, if index == 0 { "" } else { separator })?;
+        append(&mut text, item.as_str()?)?;
+    }
+    Some(Value::Str(text))
 }
 
 fn substring(text: &str, start: i64, length: Option<&Value>) -> Option<Value> {

@@ -9,7 +9,7 @@ use super::Parser;
 use crate::ast::{Absence, Case, Expr, Negation, Operator, Step, Window, WindowFunction, level};
 use crate::error::{DqlError, Span};
 use crate::function::{Aggregate, Named, find};
-use crate::token::{Kind, Lexer};
+use crate::token::Kind;
 
 impl Parser<'_> {
     /// Reads an expression of any level.
@@ -31,7 +31,7 @@ impl Parser<'_> {
     }
 
     /// Reads an expression whose operators bind at least as tightly as `least`.
-    fn expression_at(&mut self, least: u8) -> Result<Expr, DqlError> {
+    pub(super) fn expression_at(&mut self, least: u8) -> Result<Expr, DqlError> {
         // After an operator only those that bind no tighter may follow.
         let mut most = if self.at_word("NOT") { level::NOT } else { level::PRIMARY };
         let mut left = self.operand()?;
@@ -108,12 +108,16 @@ impl Parser<'_> {
         if self.eat_word("IN")? {
             return self.in_list(left, negation);
         }
+        if self.eat_word("SIMILAR")? {
+            self.expect_word("TO")?;
+            let pattern = self.expression_at(level::COMPARISON)?;
+            return Ok(Expr::Similar(Box::new([left, pattern]), negation));
+        }
         let case = if self.eat_word("LIKE")? {
             Case::Sensitive
-        } else if self.eat_word("ILIKE")? {
-            Case::Insensitive
         } else {
-            return Err(self.unsupported("SIMILAR TO"));
+            self.expect_word("ILIKE")?;
+            Case::Insensitive
         };
         let pattern = self.expression_at(level::COMPARISON)?;
         let escape = if self.eat_word("ESCAPE")? { Some(self.escape()?) } else { None };
@@ -271,34 +275,15 @@ impl Parser<'_> {
         if super::is_reserved(word) {
             return Err(self.unexpected("an expression"));
         }
-        self.refuse_quantifier(word)?;
+        if let Some(iteration) = self.iteration(word)? {
+            return Ok(iteration);
+        }
         self.advance()?;
         if self.at("(") {
             self.advance()?;
             return self.call(word, span);
         }
         Ok(Expr::Name(word.to_owned(), span))
-    }
-
-    /// Refuses ANY, EVERY, ARRAY and OBJECT in front of what starts an operand; elsewhere they are names.
-    fn refuse_quantifier(&mut self, word: &str) -> Result<(), DqlError> {
-        let quantifiers = ["ANY", "EVERY", "ARRAY", "OBJECT"];
-        let Some(name) = quantifiers.into_iter().find(|name| name.eq_ignore_ascii_case(word)) else { return Ok(()) };
-        let mut lexer = self.lexer;
-        let mut next = || lexer.next().map_or(Kind::End, |token| token.kind);
-        let (first, second) = (next(), next());
-        let starts_operand = match first {
-            Kind::Word(word) => !super::is_reserved(word),
-            Kind::Quoted(_) => true,
-            _ => false,
-        };
-        // `SELECT array FROM a` and `object AS o` stay names, and so does `any` with an alias at the end of an item.
-        let goes_on = match second {
-            Kind::End | Kind::Symbol("," | ")" | "]" | "}") => false,
-            Kind::Word(word) => !super::is_reserved(word) || word.eq_ignore_ascii_case("IN"),
-            _ => true,
-        };
-        if starts_operand && goes_on { Err(self.unsupported(name)) } else { Ok(()) }
     }
 
     /// Reads the arguments of a function up to the closing parenthesis.
@@ -326,9 +311,11 @@ impl Parser<'_> {
             }
             return Ok(Expr::Aggregate { function, distinct, argument, span: self.since(span.start) });
         }
+        if let Some(call) = self.worded_call(name)? {
+            return Ok(call);
+        }
         let (function, min, max) = match find(name) {
             Named::Built(function, min, max) => (function, min, max),
-            Named::Known => return Err(DqlError::unsupported(&["function ", name].concat(), span)),
             Named::Unknown(nearest) => return Err(unknown_function(name, nearest, span)),
         };
         let arguments = if self.at(")") { Vec::new() } else { self.deeper(|parser| parser.list(Self::expression))? };
@@ -392,13 +379,7 @@ impl Parser<'_> {
                 }
                 _ => self.name("a field's name as a string")?,
             };
-            if matches!(self.token.kind, Kind::Parameter(_)) {
-                // `'a':b` holds no parameter: the colon belongs to the field.
-                self.lexer = Lexer::new(self.text, self.token.span.start + 1);
-                self.advance()?;
-            } else {
-                self.expect(":")?;
-            }
+            self.colon()?;
             fields.push((name, self.expression()?));
             if !self.eat(",")? {
                 self.expect("}")?;

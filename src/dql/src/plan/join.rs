@@ -178,5 +178,5 @@ fn check_findable(joined: &Joined, meant: bool, span: Span) -> Result<(), DqlErr
 
 /// The row so far, to look for partners of.
 pub(crate) fn row_environment<'a>(row: &'a Object, around: crate::evaluate::Around<'a>) -> Environment<'a> {
-    Environment { document: Some(row), slots: &[], around }
+    Environment { document: Some(row), around, ..Environment::default() }
 }

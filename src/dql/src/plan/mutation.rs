@@ -44,7 +44,7 @@ pub struct Returning {
 impl Returning {
     /// Returns the row of a document, which includes `_id`.
     pub fn row(&self, object: &Object, around: Around<'_>) -> Value {
-        let environment = Environment { document: Some(object), slots: &[], around };
+        let environment = Environment { document: Some(object), around, ..Environment::default() };
         Value::Object(project(&self.items, environment))
     }
 }
@@ -143,7 +143,7 @@ impl Update {
         if !self.matches(object, around) {
             return Ok(None);
         }
-        let environment = Environment { document: Some(object), slots: &[], around };
+        let environment = Environment { document: Some(object), around, ..Environment::default() };
         let mut operations = Vec::with_capacity(self.apply.len() + self.set.len() + self.unset.len());
         for (path, applied) in &self.apply {
             let path = path.clone();

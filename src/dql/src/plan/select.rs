@@ -317,7 +317,7 @@ impl Select {
         if !written || !self.filter.as_ref().is_some_and(has_subquery) {
             return None;
         }
-        let environment = Environment { document: None, slots: &[], around };
+        let environment = Environment { document: None, around, ..Environment::default() };
         let finder = |known| Finder { prefix: None, indexes: &self.indexes, known, scans_max: 1 };
         let filter = self.filter.as_ref();
         Some(finder(Known::Row(environment)).find(filter))

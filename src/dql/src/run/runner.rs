@@ -240,7 +240,7 @@ impl<'r, R: Reader> Runner<'r, R> {
         let around = Around { outer, answerer: Some(self) };
         if !set.order.is_empty() {
             rows.sort_by_cached_key(|row| {
-                let environment = Environment { document: row.as_object(), slots: &[], around };
+                let environment = Environment { document: row.as_object(), around, ..Environment::default() };
                 let keys = set.order.iter().map(|(key, descending)| (key.value(environment), *descending));
                 Sorted(keys.collect())
             });

@@ -24,7 +24,7 @@ pub(super) fn slots(calls: &[WindowCall], documents: &[Object], around: Around<'
 }
 
 fn values(call: &WindowCall, documents: &[Object], around: Around<'_>) -> Vec<Option<Value>> {
-    let environment = |at: usize| Environment { document: Some(&documents[at]), slots: &[], around };
+    let environment = |at: usize| Environment { document: Some(&documents[at]), around, ..Environment::default() };
     let mut partitions: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
     for at in 0..documents.len() {
         let key = Key(call.partition.iter().map(|key| key.value(environment(at))).collect());

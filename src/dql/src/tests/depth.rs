@@ -111,6 +111,11 @@ fn nesting_is_bounded_and_fits_a_small_stack() {
             ("a OR b XOR c AND d = e || f + g * (", ")"),
             ("NOT a OR b AND c BETWEEN 1 AND - (", ")"),
             ("x LIKE y = z IN [", "]"),
+            ("ANY x IN ", " SATISFIES x END"),
+            ("EVERY k:x WITHIN a SATISFIES ", " END"),
+            ("ARRAY ", " FOR x IN a END"),
+            ("ARRAY x FOR x IN a WHEN ", " END"),
+            ("OBJECT 'a' : ", " FOR x IN c END"),
         ];
         for (open, close) in openings {
             for depth in [10, 90, 99, 100, 101, 5_000] {

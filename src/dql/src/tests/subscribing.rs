@@ -63,3 +63,39 @@ fn what_is_not_the_dialect_is_refused() {
         .expect_err("no argument");
     assert_eq!(error.code, ErrorCode::QueryArgumentsInvalid);
 }
+
+#[test]
+fn what_differs_from_peer_to_peer_is_refused() {
+    let context = crate::Context::default();
+    for part in [
+        "a < clock()",
+        "ANY x IN a SATISFIES x < clock('%F') END",
+        "a = request_info().time_zone",
+        "date_part(a, 'day', 'Europe/Berlin') = 1",
+        "date_part(a, 'day', zone) = 1",
+        "date_part(a, 'day', 'local') = 1",
+        "tz_offset('UTC') = a",
+        "tz_offset() = a",
+    ] {
+        let text = format!("SELECT * FROM c WHERE {part}");
+        let error = subscription(&text, &object("{}"), &context).expect_err(&text);
+        assert_eq!(error.code, ErrorCode::QueryUnsupported, "{text}");
+        assert!(error.message.ends_with("in a subscription"), "{error}");
+    }
+    for part in
+        ["date_part(a, 'day', '+02:00') = 1", "date_part(a, 'day', 'UTC') = 1", "date_trunc(a, 'day') = '2024-01-01'"]
+    {
+        assert!(subscription(&format!("SELECT * FROM c WHERE {part}"), &object("{}"), &context).is_ok(), "{part}");
+    }
+}
+
+#[test]
+fn a_quantifier_matches_in_a_subscription() {
+    let args = object(r#"{"tag": "red"}"#);
+    let text = "SELECT * FROM c WHERE ANY t IN tags SATISFIES t SIMILAR TO :tag || '%' END";
+    let subscription = subscription(text, &args, &crate::Context::default()).expect("valid");
+    assert_eq!(subscription.text(), text);
+    assert_eq!(subscription.needed(), &crate::Needed::Named(vec!["tags".to_owned()]));
+    assert!(subscription.matches(&object(r#"{"_id": "1", "tags": ["blue", "reddish"]}"#)));
+    assert!(!subscription.matches(&object(r#"{"_id": "1", "tags": ["blue"]}"#)));
+}

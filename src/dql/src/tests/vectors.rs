@@ -2,20 +2,26 @@
 //! The format is described in the README beside the vectors.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use value::{Object, Value, order};
+use value::{Millis, Object, Value, order};
 
 use super::json;
 use super::list::List;
-use crate::{Around, ConflictPolicy, Context, DqlError, Index, PathOp, Plan, Runner, Update, parse, plan, plan_owned};
+use crate::{
+    Around, ConflictPolicy, Context, DqlError, Index, PathOp, Plan, Runner, Update, Zones, parse, plan, plan_owned,
+};
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 9] = [
+    ("date", include_str!("../../../../tests/vectors/dql/date.dqltest")),
     ("expression", include_str!("../../../../tests/vectors/dql/expression.dqltest")),
     ("function", include_str!("../../../../tests/vectors/dql/function.dqltest")),
     ("index", include_str!("../../../../tests/vectors/dql/index.dqltest")),
     ("mutation", include_str!("../../../../tests/vectors/dql/mutation.dqltest")),
+    ("quantifier", include_str!("../../../../tests/vectors/dql/quantifier.dqltest")),
     ("query", include_str!("../../../../tests/vectors/dql/query.dqltest")),
     ("select", include_str!("../../../../tests/vectors/dql/select.dqltest")),
+    ("text", include_str!("../../../../tests/vectors/dql/text.dqltest")),
 ];
 
 #[derive(Default, Debug)]
@@ -31,6 +37,26 @@ struct Case {
     rows: Option<Vec<Value>>,
     after: Option<Vec<Value>>,
     error: Option<String>,
+}
+
+/// The zones that the README names, as they are in 2024.
+struct ZonesOf2024;
+
+impl Zones for ZonesOf2024 {
+    fn offset(&self, zone: &str, at: Millis) -> Option<i32> {
+        let summer = |start: u64, end: u64| i32::from((start..end).contains(&at.0)) * 3600;
+        match zone {
+            "America/New_York" => Some(-5 * 3600 + summer(1_710_054_000_000, 1_730_613_600_000)),
+            "Asia/Kolkata" => Some(5 * 3600 + 1800),
+            "Europe/Berlin" => Some(3600 + summer(1_711_846_800_000, 1_729_990_800_000)),
+            "UTC" => Some(0),
+            _ => None,
+        }
+    }
+
+    fn local(&self) -> String {
+        "Europe/Berlin".to_owned()
+    }
 }
 
 #[test]
@@ -141,7 +167,8 @@ fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
     let mut documents = case.documents.clone();
     let mut rows = Vec::new();
     let list = List(case.others.clone().into_iter().chain([("c".to_owned(), documents.clone())]).collect());
-    let context = Context { indexes: &case.indexes, ..Context::default() };
+    let (now, zones) = (Millis(1_709_209_815_250), Rc::new(ZonesOf2024));
+    let context = Context { now, zones, indexes: &case.indexes, ..Context::default() };
     let planned = plan(&parse(&case.statement)?, &case.args, &context)?;
     let owned = plan_owned(&parse(&case.statement)?, case.args.clone(), &context)?;
     let runner = Runner::new(&list);
