@@ -12,6 +12,7 @@ use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 
 use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
+use crate::index::{IndexJob, IndexListing, Indexes};
 use crate::io::{Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
 use crate::log_tail::LogTail;
 use crate::network::Network;
@@ -39,6 +40,7 @@ pub struct Engine<S> {
     /// The recent commits.
     pub(crate) log: LogTail,
     pub(crate) cursors: Cursors,
+    pub(crate) indexes: Indexes,
     pub(crate) parsed: Parsed,
     pub(crate) pipeline: Pipeline,
     pub(crate) transactions: Transactions,
@@ -86,6 +88,7 @@ impl<S: Store> Engine<S> {
             tickets: 0,
             log: LogTail::default(),
             cursors: Cursors::default(),
+            indexes: Indexes::default(),
             parsed: Parsed::default(),
             pipeline: Pipeline::default(),
             transactions: Transactions::default(),
@@ -124,6 +127,9 @@ impl<S: Store> Engine<S> {
                 self.maintenance_due = true;
             }
             Input::Begin { ticket, read_only } => self.begin(ticket, read_only),
+            Input::ChangeIndex { ticket, change, durability } => {
+                self.change_index(IndexJob { ticket, change, durability });
+            }
             Input::Committed { ticket, outcome } => self.committed(ticket, outcome),
             Input::DialFailed { target, code } => self.dial_failed(&target, code),
             Input::End { ticket, transaction, commit } => self.end(ticket, transaction, commit),
@@ -193,6 +199,11 @@ impl<S: Store> Engine<S> {
     /// Returns the position of the last commit that readers see.
     pub fn head(&self) -> Seq {
         self.log.head()
+    }
+
+    /// Returns the indexes of the store with how far they are built.
+    pub fn indexes(&self) -> Vec<IndexListing> {
+        self.indexes.listed()
     }
 
     /// Lets everything go on that can.
@@ -313,6 +324,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn unpark(&mut self) {
         self.parked = false;
         self.pipeline.parked = false;
+        self.indexes.parked = false;
         self.network.unpark();
         self.maintenance_due = true;
     }
@@ -339,7 +351,8 @@ impl<S: Store> Engine<S> {
         // The manifest may not forget a damaged block before it is written down that its rows must be fetched again.
         let idle = self.booted && self.maintaining.is_none() && self.broken.is_none() && self.repair == Repair::None;
         // The store trims its cache here: nobody may be waiting for blocks that were just loaded.
-        let waiting = self.parked || self.pipeline.parked || self.network.links.values().any(|link| link.parked);
+        let parked = self.parked || self.pipeline.parked || self.indexes.parked;
+        let waiting = parked || self.network.links.values().any(|link| link.parked);
         if !idle || waits || waiting || !self.may_compact || !self.maintenance_due {
             return;
         }

@@ -9,6 +9,7 @@ use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 mod shown;
 
+pub use crate::index::{IndexChange, IndexDefinition, IndexListing};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
 pub use shown::{BigPeerState, LinkStatus, PeerInfo, PresenceGraph, Status};
 
@@ -83,6 +84,15 @@ pub enum Input {
         ticket: Ticket,
         /// Whether writes are refused.
         read_only: bool,
+    },
+    /// Makes or drops an index, in a commit of its own. Reply: `Rows`, without any, before the index is built.
+    ChangeIndex {
+        /// Of the reply.
+        ticket: Ticket,
+        /// What is asked.
+        change: IndexChange,
+        /// What it must survive before the reply.
+        durability: Durability,
     },
     /// Answers `Commit`.
     Committed {

@@ -21,6 +21,7 @@ mod dial;
 mod draft;
 mod engine;
 mod incoming;
+mod index;
 pub mod io;
 mod layout;
 mod link;
@@ -44,6 +45,7 @@ mod view;
 pub use check::EngineContent;
 pub use config::{Boot, Config, Role};
 pub use engine::Engine;
+pub use index::check_indexes;
 pub use layout::DocumentLayout;
 pub use record::{Part, Record};
 

@@ -30,7 +30,7 @@ impl<S: Store> Engine<S> {
             let failure = failure.clone();
             return self.reply(ticket, Err(failure));
         }
-        let context = Context { now: self.now, ..Context::default() };
+        let context = Context { now: self.now, indexes: self.indexes.ready(), ..Context::default() };
         let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
             Ok(prepared) => Rc::new(prepared),
             Err(failure) => return self.reply(ticket, Err(failure)),
@@ -160,7 +160,7 @@ impl<S: Store> Engine<S> {
             return false;
         }
         let (ticket, prepared) = transaction.waiting[0].clone();
-        let view = View::new(&self.store, vec![&transaction.draft]);
+        let view = View::new(&self.store, &self.indexes, vec![&transaction.draft]);
         match prepared.run(&view, transaction.stamp, &mut self.random) {
             Ok(outcome) => {
                 transaction.waiting.remove(0);
@@ -206,7 +206,7 @@ impl<S: Store> Engine<S> {
         }
         for (ticket, prepared) in std::mem::take(&mut self.reads) {
             let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
-            match prepared.run(&View::new(&self.store, Vec::new()), stamp, &mut self.random) {
+            match prepared.run(&View::new(&self.store, &self.indexes, Vec::new()), stamp, &mut self.random) {
                 Ok(outcome) => {
                     self.reply(ticket, Ok(Reply::Rows { rows: outcome.rows, mutated: Vec::new(), commit: None }));
                 }
@@ -223,7 +223,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: Object) {
-        let context = Context { now: self.now, ..Context::default() };
+        let context = Context { now: self.now, indexes: self.indexes.ready(), ..Context::default() };
         let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
             Ok(prepared) => prepared,
             Err(failure) => return self.reply(ticket, Err(failure)),
@@ -246,7 +246,7 @@ impl<S: Store> Engine<S> {
         for id in due {
             let prepared = Rc::clone(&self.observers[&id].prepared);
             let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
-            let rows = match prepared.run(&View::new(&self.store, Vec::new()), stamp, &mut self.random) {
+            let rows = match prepared.run(&View::new(&self.store, &self.indexes, Vec::new()), stamp, &mut self.random) {
                 Ok(outcome) => outcome.rows,
                 // An expression that fails on this data has no rows to show; the next change tries again.
                 Err(Stop::Failed(_)) => Vec::new(),

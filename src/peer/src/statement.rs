@@ -253,9 +253,8 @@ fn read<S: Store>(
             }
             Ok(())
         }
-        // The peer gives planning no indexes yet.
-        Access::Index(_) | Access::Intersection(_) | Access::Union(_) => {
-            Err(failed(ErrorCode::QueryUnsupported, "this peer has no indexes".to_owned()))
+        access @ (Access::Index(_) | Access::Intersection(_) | Access::Union(_)) => {
+            view.find(&source.collection, access, extent, visit)
         }
     }
 }
