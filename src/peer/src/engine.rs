@@ -206,6 +206,11 @@ impl<S: Store> Engine<S> {
         self.indexes.listed()
     }
 
+    /// Makes the steps of building an index small, so that tests see many of them.
+    pub fn set_index_step(&mut self, documents: usize) {
+        self.indexes.set_step(documents);
+    }
+
     /// Lets everything go on that can.
     fn advance(&mut self) {
         loop {

@@ -27,6 +27,7 @@ pub use check::check_indexes;
 pub use job::{IndexChange, IndexDefinition, IndexJob};
 
 use catalogue::RECORD;
+use build::StepSize;
 use count::Counts;
 
 use crate::draft::{Change, Draft};
@@ -50,9 +51,15 @@ pub struct Indexes {
     /// Commits that were let go first since the last step.
     pub(crate) waited: usize,
     counts: Counts,
+    step: StepSize,
 }
 
 impl Indexes {
+    /// Makes steps of at most so many documents or rows.
+    pub fn set_step(&mut self, documents: usize) {
+        self.step = StepSize { documents, rows: documents, ..StepSize::default() };
+    }
+
     /// Says whether the catalogue is known.
     pub fn is_known(&self) -> bool {
         self.catalogue.is_some()

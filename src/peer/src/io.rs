@@ -9,6 +9,8 @@ use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 mod shown;
 
+pub use dql::{Index, IndexKey};
+
 pub use crate::index::{IndexChange, IndexDefinition, IndexListing};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
 pub use shown::{BigPeerState, LinkStatus, PeerInfo, PresenceGraph, Status};

@@ -33,6 +33,7 @@ impl Contract {
     pub fn input(&mut self, input: &Input) {
         match input {
             Input::Begin { ticket, .. } => self.expect_reply(*ticket, "Begin"),
+            Input::ChangeIndex { ticket, .. } => self.expect_reply(*ticket, "ChangeIndex"),
             Input::End { ticket, .. } => self.expect_reply(*ticket, "End"),
             Input::Execute { ticket, text, .. } => self.expect_reply(*ticket, text),
             Input::Import { ticket, .. } => self.expect_reply(*ticket, "Import"),

@@ -16,12 +16,23 @@ use crate::pipeline::Completion;
 use crate::reboot::Repair;
 use crate::view;
 
-/// Documents of a step, tombstones included: about 2 ms of work.
-const STEP_DOCUMENTS: usize = 1_000;
-/// Bytes of documents after which a step ends.
-const STEP_BYTES: usize = 512 * 1024;
-/// Rows that a step deletes.
-const STEP_ROWS: usize = 2_000;
+/// How much a step does at most: some milliseconds of work.
+#[derive(Clone, Copy, Debug)]
+pub struct StepSize {
+    /// Documents that are read, tombstones included.
+    pub documents: usize,
+    /// Bytes of documents, after which it ends.
+    pub bytes: usize,
+    /// Rows that are deleted.
+    pub rows: usize,
+}
+
+impl Default for StepSize {
+    fn default() -> StepSize {
+        StepSize { documents: 1_000, bytes: 512 * 1024, rows: 2_000 }
+    }
+}
+
 /// Commits that go before a step when writes are always waiting.
 const WAITED_MAX: usize = 16;
 
@@ -35,7 +46,7 @@ pub struct Step {
 enum Until<'a> {
     End,
     Key(&'a Key),
-    StepEnds,
+    StepEnds(StepSize),
 }
 
 impl<S: Store> Engine<S> {
@@ -57,7 +68,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let Some(catalogue) = &self.indexes.catalogue else { return };
-        match catalogue.step(&self.store) {
+        match catalogue.step(&self.store, self.indexes.step) {
             Ok(step) => {
                 let group = &mut self.pipeline.group;
                 group.draft.put_meta(RECORD, Some(step.catalogue.encode()));
@@ -87,7 +98,7 @@ impl Catalogue {
     }
 
     /// Returns a catalogue that is a step further, and the rows that go with it. Something must be unfinished.
-    fn step(&self, store: &impl Store) -> Result<Step, ReadError> {
+    fn step(&self, store: &impl Store, size: StepSize) -> Result<Step, ReadError> {
         let mut next = self.clone();
         let mut rows = Vec::new();
         let unbuilt = |entry: &&super::catalogue::Entry| entry.progress != Progress::Built;
@@ -100,7 +111,7 @@ impl Catalogue {
                     continue;
                 }
                 let until = match &end {
-                    None => Until::StepEnds,
+                    None => Until::StepEnds(size),
                     Some(Progress::Built) => Until::End,
                     Some(Progress::Building(through)) => Until::Key(through),
                 };
@@ -111,9 +122,9 @@ impl Catalogue {
             }
         } else if let Some(dropped) = next.dropped.first_mut() {
             let range = rows_after(dropped.number, &dropped.through);
-            let keys: Vec<Key> = store.range(&range, STEP_ROWS)?.into_iter().map(|(key, _)| key).collect();
+            let keys: Vec<Key> = store.range(&range, size.rows)?.into_iter().map(|(key, _)| key).collect();
             match keys.last() {
-                Some(last) if keys.len() == STEP_ROWS => dropped.through = last.clone(),
+                Some(last) if keys.len() == size.rows => dropped.through = last.clone(),
                 _ => _ = next.dropped.remove(0),
             }
             rows.extend(keys.into_iter().map(|key| (key, None)));
@@ -166,7 +177,7 @@ fn rows_of(
         range.end = Some(through.successor());
     }
     let (documents_max, bytes_max) = match until {
-        Until::StepEnds => (STEP_DOCUMENTS, STEP_BYTES),
+        Until::StepEnds(size) => (size.documents, size.bytes),
         Until::End | Until::Key(_) => (usize::MAX, usize::MAX),
     };
     let needed = key::needed(std::iter::once(index));
