@@ -168,6 +168,8 @@ export interface EngineEvents {
   status: SyncStatus;
   /** Where the data is kept, and how that is doing. */
   storage: { mode: StorageMode; persistent: boolean; condition: 'ok' | 'full' | 'lost'; reason: string | null; damaged: string | null };
+  /** A transaction is open for longer than `transaction_duration_before_logging_ms`. */
+  transactionOpen: { transaction: number; openMs: number };
   /** Blocks that `verify` has walked. */
   verifying: { done: number; total: number };
 }

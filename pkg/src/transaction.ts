@@ -69,7 +69,6 @@ export class Transaction implements QueryExecuting {
   }
 }
 
-const DEADLOCK_MS = 10_000;
 let detectsDeadlocks = true;
 
 /** @internal */
@@ -93,7 +92,9 @@ export async function runTransaction<T>(
   checkDurability(durability);
   const number = await core.run((peer) => peer.begin(options.isReadOnly ?? false) as Promise<number>);
   const transaction = new Transaction(store, new TransactionInfo(String(number), options), { core, number, durability });
-  const alarm = detectsDeadlocks ? setTimeout(() => warn(options.hint), DEADLOCK_MS) : undefined;
+  const quiet = core.on('transactionOpen', (open) => {
+    if (open.transaction === number && detectsDeadlocks) warn(options.hint, open.openMs);
+  });
   let result: T;
   try {
     result = await scope(transaction);
@@ -102,13 +103,13 @@ export async function runTransaction<T>(
     await transaction.end(false).catch(() => undefined);
     throw cause;
   } finally {
-    clearTimeout(alarm);
+    quiet();
   }
   await transaction.end(result !== 'rollback');
   return result;
 }
 
-function warn(hint: string | undefined): void {
+function warn(hint: string | undefined, openMs: number): void {
   const which = hint === undefined ? 'A transaction' : `The transaction "${hint}"`;
-  Logger.warning(`${which} has been open for 10 s. If its scope awaits store.execute, it waits for itself: use the transaction's execute.`);
+  Logger.warning(`${which} has been open for ${Math.round(openMs / 1000)} s. If its scope awaits store.execute, it waits for itself: use the transaction's execute.`);
 }

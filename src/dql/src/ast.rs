@@ -106,6 +106,27 @@ impl FieldType {
     }
 }
 
+impl Statement {
+    /// Returns the kind of the statement, in lower case.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Statement::Advise(_) => "advise",
+            Statement::AlterSystem(_) => "alter system",
+            Statement::CreateIndex(_) => "create index",
+            Statement::Delete(_) => "delete",
+            Statement::Directed(_, inner) => inner.kind(),
+            Statement::DropIndex(_) => "drop index",
+            Statement::Evict(_) => "evict",
+            Statement::Explain(_) => "explain",
+            Statement::Insert(_) => "insert",
+            Statement::Profile(_) => "profile",
+            Statement::Select(_) => "select",
+            Statement::Show(_) => "show",
+            Statement::Update(_) => "update",
+        }
+    }
+}
+
 /// `INSERT INTO c [INITIAL] DOCUMENTS (…), … ON ID CONFLICT …`
 #[derive(Clone, Debug)]
 pub struct Insert {

@@ -13,6 +13,11 @@ pub trait Zones {
     /// Returns how far a zone is ahead of UTC at a moment, seconds; `None` for a zone that the host does not know.
     fn offset(&self, zone: &str, at: Millis) -> Option<i32>;
 
+    /// Returns a monotonic time, for PROFILE; 0 for ever where the host has none.
+    fn nanoseconds(&self) -> u64 {
+        0
+    }
+
     /// Returns the name of the host's own zone.
     fn local(&self) -> String {
         "UTC".to_owned()
@@ -64,11 +69,20 @@ pub struct Context<'a> {
     pub strict: bool,
     /// Directives for every source of the statement: `dql_default_directives`, and what the statement itself begins with.
     pub directives: Object,
+    /// `dql_restrict_subscriptions`: a subscription takes no LIMIT.
+    pub restricted: bool,
 }
 
 impl Default for Context<'_> {
     fn default() -> Self {
-        Context { now: Millis(0), zones: Rc::new(UtcOnly), indexes: &[], strict: false, directives: Object::new() }
+        Context {
+            now: Millis(0),
+            zones: Rc::new(UtcOnly),
+            indexes: &[],
+            strict: false,
+            directives: Object::new(),
+            restricted: true,
+        }
     }
 }
 

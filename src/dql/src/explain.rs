@@ -8,7 +8,7 @@ use crate::ast::SetOperator;
 use crate::plan::{Access, Body, From, Join, Joined, KeyBounds, Plan, Query, Rows, Select, Side, Source};
 
 /// Returns `{"plan": {"#operator": "sequence", "children": […]}}`.
-pub(crate) fn explain(plan: &Plan) -> Value {
+pub fn explain(plan: &Plan) -> Value {
     let children = match plan {
         Plan::Advise(_) => vec![operator("advise", "")],
         Plan::AlterSystem(_) => vec![operator("alterSystem", "")],

@@ -31,6 +31,7 @@ pub use ast::{ConflictPolicy, FieldType, Statement};
 pub use context::{Context, Index, IndexKey, UtcOnly, Zones};
 pub use error::{DqlError, Span};
 pub use evaluate::Around;
+pub use explain::explain as explained;
 pub use function::{Aggregate, Function};
 pub use iteration::{Iteration, IterationKind, Reach};
 pub use needed::Needed;

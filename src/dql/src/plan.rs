@@ -13,7 +13,7 @@ mod select;
 mod source;
 mod window;
 
-use value::{Object, Value};
+use value::{CollectionName, Object, Value};
 
 use crate::ast::Statement;
 use crate::bind::Names;
@@ -90,5 +90,26 @@ pub fn plan_owned(statement: &Statement, args: Object, context: &Context<'_>) ->
     match statement {
         Statement::Insert(insert) => mutation::plan_insert_owned(insert, args, context).map(Plan::Insert),
         other => plan(other, &args, context),
+    }
+}
+
+impl Plan {
+    /// Returns the collections that the plan reads or changes, each once.
+    pub fn collections(&self) -> Vec<CollectionName> {
+        let mut all = Vec::new();
+        match self {
+            Plan::Advise(_) | Plan::AlterSystem(_) | Plan::Explain(_) | Plan::Show(_) => {}
+            Plan::CreateIndex(index) => all.push(index.collection.clone()),
+            Plan::Delete(delete) | Plan::Evict(delete) => delete.collect_collections(&mut all),
+            Plan::DropIndex(index) => all.push(index.collection.clone()),
+            Plan::Insert(insert) => {
+                query::add(&mut all, &insert.collection);
+                insert.query.iter().for_each(|query| query.collect_collections(&mut all));
+            }
+            Plan::Profile(inner) => return inner.collections(),
+            Plan::Select(query) => query.collect_collections(&mut all),
+            Plan::Update(update) => update.collect_collections(&mut all),
+        }
+        all
     }
 }

@@ -8,6 +8,7 @@ use value::{ErrorCode, Failure, Hlc, Seq, StoreId, hash64};
 use crate::cursor::{Cursor, Cursors};
 use crate::draft::{Draft, Effect, Write};
 use crate::engine::Engine;
+use crate::index::{self, IndexJob};
 use crate::io::{CommitOutcome, LinkId, Output, Reply, Ticket};
 use crate::log_tail::{LogEntry, Via};
 use crate::network::Link;
@@ -31,6 +32,9 @@ impl<S: Store> Engine<S> {
         if !self.transactions.open.is_empty() {
             return self.group_of_transaction() && self.submit();
         }
+        if !self.indexes.is_known() {
+            return self.read_indexes();
+        }
         if self.skip_gap() {
             return true;
         }
@@ -40,7 +44,26 @@ impl<S: Store> Engine<S> {
         if !self.booted {
             return self.finish_boot();
         }
-        self.fill_group()
+        // Writes go before the steps of an index's build, but not for ever.
+        let overdue = self.step_is_overdue() && self.pipeline.group.jobs.is_empty();
+        if overdue {
+            self.make_step();
+        }
+        if self.pipeline.committing.is_none() && self.fill_group() {
+            return true;
+        }
+        if self.pipeline.group.jobs.is_empty() && self.pipeline.jobs.is_empty() {
+            self.make_step();
+        }
+        false
+    }
+
+    /// Reads which indexes there are, before anything is applied over what the store holds.
+    fn read_indexes(&mut self) -> bool {
+        match self.indexes.load(&self.store) {
+            Ok(()) => true,
+            Err(error) => self.park_pipeline(error),
+        }
     }
 
     fn finish_boot(&mut self) -> bool {
@@ -74,13 +97,15 @@ impl<S: Store> Engine<S> {
                 return true;
             }
         };
-        match self.draft_of(&record) {
+        match self.draft_of(seq, &record) {
             Ok(draft) => {
                 self.pipeline.foreign.pop_front();
                 self.clock.observe(record.hlc, self.now);
                 for (name, bytes) in &record.metas {
                     self.cursors.replay(name, bytes.as_deref());
                 }
+                // Whoever changes the catalogue goes on with it.
+                self.indexes.creator &= index::brought(&record.metas).is_none();
                 self.publish(seq, draft, Vec::new(), bytes.len());
                 true
             }
@@ -89,11 +114,11 @@ impl<S: Store> Engine<S> {
     }
 
     /// Joins a record's deltas over what is stored.
-    fn draft_of(&self, record: &Record) -> Result<Draft, ReadError> {
+    fn draft_of(&self, seq: Seq, record: &Record) -> Result<Draft, ReadError> {
         let mut draft = Draft::default();
         for part in &record.parts {
             for doc in &part.docs {
-                let before = View::new(&self.store, vec![&draft]).doc(&doc.collection, &doc.id)?;
+                let before = View::new(&self.store, &self.indexes, vec![&draft]).doc(&doc.collection, &doc.id)?;
                 // It was decoded before it was written; what cannot be read now was damaged, and is skipped rather than
                 // losing the rest of the record.
                 let Some((_, effect)) = joined(&before, &doc.delta)? else { continue };
@@ -101,13 +126,17 @@ impl<S: Store> Engine<S> {
                     .add(part.origin, Write { collection: doc.collection.clone(), id: doc.id.clone(), before, effect });
             }
             for (collection, id) in &part.evicted {
-                let before = View::new(&self.store, vec![&draft]).doc(collection, id)?;
+                let before = View::new(&self.store, &self.indexes, vec![&draft]).doc(collection, id)?;
                 let effect = Effect::Evicted;
                 draft.add(part.origin, Write { collection: collection.clone(), id: id.clone(), before, effect });
             }
         }
         for (name, bytes) in &record.metas {
             draft.put_meta(name, bytes.clone());
+        }
+        // What the store holds already has its rows.
+        if let Some(next) = index::brought(&record.metas).filter(|_| seq > self.store.applied()) {
+            draft.put_rows(self.indexes.rows_towards(&next, &self.store)?);
         }
         Ok(draft)
     }
@@ -124,10 +153,11 @@ impl<S: Store> Engine<S> {
                 self.pipeline.jobs.push_front(job);
                 break;
             }
-            // An eviction or a repair forgets cursors, so no unit that moves them may share its commit.
+            // An eviction or a repair forgets cursors, so no unit that moves them may share its commit. A change of the
+            // indexes goes with no change of documents.
             let forgets = match &job {
                 Job::Begin { .. } | Job::Import(_) | Job::Remote(_) => false,
-                Job::Repair => true,
+                Job::Index(_) | Job::Repair => true,
                 Job::Statement { prepared, .. } => prepared.is_eviction(),
             };
             if forgets && !self.pipeline.group.jobs.is_empty() {
@@ -155,6 +185,10 @@ impl<S: Store> Engine<S> {
         match job {
             Job::Begin { .. } => panic!("a transaction is opened before its turn to be evaluated"),
             Job::Import(import) => self.evaluate_import(import),
+            Job::Index(job) => {
+                self.evaluate_index(job);
+                Ok(())
+            }
             Job::Remote(unit) => self.evaluate_remote(unit),
             Job::Repair => {
                 self.evaluate_repair();
@@ -162,8 +196,10 @@ impl<S: Store> Engine<S> {
             }
             Job::Statement { ticket, prepared, durability } => {
                 let stamp = self.stamp();
-                let view = View::new(&self.store, vec![&self.pipeline.group.draft]);
-                let outcome = prepared.run(&view, stamp, &mut self.random);
+                let system = self.system_rows(prepared)?;
+                let view = View::new(&self.store, &self.indexes, vec![&self.pipeline.group.draft]);
+                let outcome = prepared.run(&view, &system, stamp, &mut self.random);
+                self.history.take(&prepared.text, self.now, &outcome);
                 let group = &mut self.pipeline.group;
                 let (result, wrote) = match outcome {
                     Err(Stop::Blocked(error)) => return Err(error),
@@ -196,7 +232,8 @@ impl<S: Store> Engine<S> {
         // Documents of one unit may repeat; a draft of its own keeps the group clean if a block is missing.
         let mut own = Draft::default();
         for (collection, id, delta) in &unit.docs {
-            let before = View::new(&self.store, vec![&self.pipeline.group.draft, &own]).doc(collection, id)?;
+            let drafts = vec![&self.pipeline.group.draft, &own];
+            let before = View::new(&self.store, &self.indexes, drafts).doc(collection, id)?;
             let Some((changed, effect)) = joined(&before, delta)? else { continue };
             let write = Write { collection: collection.clone(), id: id.clone(), before, effect };
             newest = newest.max(write.newest());
@@ -236,7 +273,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Sends the group's record to the log, or completes at once when there is nothing to write.
-    fn submit(&mut self) -> bool {
+    pub(crate) fn submit(&mut self) -> bool {
         if self.pipeline.group.draft.is_empty() {
             let group = std::mem::take(&mut self.pipeline.group);
             self.complete(group.completions, None);
@@ -302,7 +339,11 @@ impl<S: Store> Engine<S> {
         // Another tab's segments may hold the commit already; then nobody knows what it did.
         let changes = (seq > self.store.applied()).then(|| draft.changes());
         let evicted = draft.evicted_collections();
-        if let Err(error) = self.store.apply(draft.batch(seq, record_bytes as u64)) {
+        let mut batch = draft.batch(seq, record_bytes as u64);
+        if changes.is_some() {
+            self.indexes.maintain(&draft, &mut batch);
+        }
+        if let Err(error) = self.store.apply(batch) {
             return self.break_down(error.failure());
         }
         self.observers.values_mut().for_each(|observer| match &changes {
@@ -310,6 +351,9 @@ impl<S: Store> Engine<S> {
             None => observer.mark_anyway(),
         });
         let (parts, metas) = draft.into_parts();
+        if let Some(changes) = &changes {
+            self.indexes.published(changes, &metas);
+        }
         evicted.iter().for_each(|collection| self.cursors.drop_collection(collection));
         let floor_rose = self.log.push(LogEntry::new(seq, parts, changes, vias, record_bytes));
         self.published(seq, floor_rose);
@@ -327,6 +371,7 @@ impl<S: Store> Engine<S> {
                 Completion::Acknowledge { link, store, moves, docs, bytes, .. } => {
                     self.taken(link, store, &moves, docs, bytes);
                 }
+                Completion::IndexStep => {}
                 Completion::Repaired => self.repair = Repair::None,
                 Completion::Reply { ticket, mut result, wrote } => {
                     if let (Ok(Reply::Rows { commit, .. } | Reply::Ended { commit }), true) = (&mut result, wrote) {
@@ -343,6 +388,7 @@ impl<S: Store> Engine<S> {
         for completion in group.completions {
             match completion {
                 Completion::Acknowledge { store, .. } => self.drop_store(store, failure.code),
+                Completion::IndexStep => self.indexes.refused = true,
                 Completion::Repaired => self.repair = Repair::Failed,
                 Completion::Reply { ticket, result: Err(own), .. } => self.reply(ticket, Err(own)),
                 Completion::Reply { ticket, result: Ok(_), .. } => self.reply(ticket, Err(failure.clone())),
@@ -365,9 +411,11 @@ impl<S: Store> Engine<S> {
         self.fail_group(group, failure);
         for job in std::mem::take(&mut self.pipeline.jobs) {
             match job {
-                Job::Begin { ticket, .. } | Job::Import(Import { ticket, .. }) | Job::Statement { ticket, .. } => {
-                    self.reply(ticket, Err(failure.clone()))
-                }
+                Job::Begin { ticket, .. }
+                | Job::Import(Import { ticket, .. })
+                | Job::Index(IndexJob { ticket: Some(ticket), .. })
+                | Job::Statement { ticket, .. } => self.reply(ticket, Err(failure.clone())),
+                Job::Index(IndexJob { ticket: None, .. }) => {}
                 Job::Remote(unit) => self.drop_link(unit.link, failure.code),
                 Job::Repair => self.repair = Repair::Failed,
             }

@@ -6,6 +6,7 @@ use store::{Batch, Key};
 use sync::DocState;
 use value::{CollectionName, DocId, Hlc, Seq, SmallMap, StoreId, Writer};
 
+use crate::index::RowChange;
 use crate::packed::Packed;
 use crate::record::{Part, Record};
 
@@ -80,6 +81,8 @@ pub struct Draft {
     docs: BTreeMap<Key, DraftDoc>,
     parts: Vec<Part>,
     metas: SmallMap<String, Option<Vec<u8>>>,
+    /// Rows that a step of an index's build puts or deletes; not in the record.
+    rows: Vec<RowChange>,
     bytes: usize,
 }
 
@@ -108,6 +111,11 @@ impl Draft {
     pub fn put_meta(&mut self, name: &str, bytes: Option<Vec<u8>>) {
         self.bytes += name.len() + bytes.as_ref().map_or(0, Vec::len);
         self.metas.insert(name.to_owned(), bytes);
+    }
+
+    /// Takes rows that go with a new catalogue of indexes.
+    pub fn put_rows(&mut self, rows: Vec<RowChange>) {
+        self.rows = rows;
     }
 
     /// Takes a change in.
@@ -164,6 +172,7 @@ impl Draft {
                 None => _ = batch.delete(key.clone()),
             }
         }
+        batch.changes.extend(self.rows.iter().cloned());
         for (name, bytes) in self.metas.iter() {
             match bytes {
                 Some(bytes) => _ = batch.put(Key::meta(name), bytes.clone()),

@@ -13,10 +13,13 @@ use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
 
 use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
+use crate::history::History;
+use crate::index::{IndexJob, IndexListing, Indexes};
 use crate::io::{Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
 use crate::log_tail::LogTail;
 use crate::network::Network;
 use crate::observer::Observer;
+use crate::parameters::Parameters;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
 use crate::reboot::{Reboot, Repair};
@@ -42,7 +45,12 @@ pub struct Engine<S> {
     /// The recent commits.
     pub(crate) log: LogTail,
     pub(crate) cursors: Cursors,
+    pub(crate) indexes: Indexes,
     pub(crate) parsed: Parsed,
+    pub(crate) parameters: Parameters,
+    pub(crate) history: History,
+    /// When live queries over what the peer makes are looked at next.
+    pub(crate) system_tick: Millis,
     pub(crate) pipeline: Pipeline,
     pub(crate) transactions: Transactions,
     /// Statements that only read and wait for their turn or for blocks.
@@ -90,7 +98,11 @@ impl<S: Store> Engine<S> {
             tickets: 0,
             log: LogTail::default(),
             cursors: Cursors::default(),
+            indexes: Indexes::default(),
             parsed: Parsed::default(),
+            parameters: Parameters::default(),
+            history: History::default(),
+            system_tick: now,
             pipeline: Pipeline::default(),
             transactions: Transactions::default(),
             reads: Vec::new(),
@@ -134,6 +146,9 @@ impl<S: Store> Engine<S> {
                 self.maintenance_due = true;
             }
             Input::Begin { ticket, read_only } => self.begin(ticket, read_only),
+            Input::ChangeIndex { ticket, change, durability } => {
+                self.change_index(IndexJob { ticket: Some(ticket), change, durability, rows: Vec::new() });
+            }
             Input::Committed { ticket, outcome } => self.committed(ticket, outcome),
             Input::DialFailed { target, code } => self.dial_failed(&target, code),
             Input::End { ticket, transaction, commit } => self.end(ticket, transaction, commit),
@@ -176,6 +191,7 @@ impl<S: Store> Engine<S> {
             Input::Timeout => {
                 self.maintenance_due |= self.store.maintenance_at().is_some_and(|due| due <= self.now);
                 self.time_passed();
+                self.statement_time_passed();
             }
             Input::Unobserve { observer } => _ = self.observers.remove(&observer),
             Input::Unsubscribe { subscription } => self.unsubscribe(subscription),
@@ -192,7 +208,8 @@ impl<S: Store> Engine<S> {
     pub fn next_timeout(&self) -> Option<Millis> {
         // What is due already waits for something else than the time.
         let store = self.store.maintenance_at().filter(|due| self.may_compact && *due > self.now);
-        self.network_timeout().into_iter().chain(store).min()
+        let statements = self.statement_timeout();
+        self.network_timeout().into_iter().chain(store).chain(statements).min()
     }
 
     /// Returns the store, for figures.
@@ -203,6 +220,16 @@ impl<S: Store> Engine<S> {
     /// Returns the position of the last commit that readers see.
     pub fn head(&self) -> Seq {
         self.log.head()
+    }
+
+    /// Returns the indexes of the store with how far they are built.
+    pub fn indexes(&self) -> Vec<IndexListing> {
+        self.indexes.listed()
+    }
+
+    /// Makes the steps of building an index small, so that tests see many of them.
+    pub fn set_index_step(&mut self, documents: usize) {
+        self.indexes.set_step(documents);
     }
 
     /// Lets everything go on that can.
@@ -323,6 +350,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn unpark(&mut self) {
         self.parked = false;
         self.pipeline.parked = false;
+        self.indexes.parked = false;
         self.network.unpark();
         self.maintenance_due = true;
     }
@@ -349,7 +377,8 @@ impl<S: Store> Engine<S> {
         // The manifest may not forget a damaged block before it is written down that its rows must be fetched again.
         let idle = self.booted && self.maintaining.is_none() && self.broken.is_none() && self.repair == Repair::None;
         // The store trims its cache here: nobody may be waiting for blocks that were just loaded.
-        let waiting = self.parked || self.pipeline.parked || self.network.links.values().any(|link| link.parked);
+        let parked = self.parked || self.pipeline.parked || self.indexes.parked;
+        let waiting = parked || self.network.links.values().any(|link| link.parked);
         if !idle || waits || waiting || !self.may_compact || !self.maintenance_due {
             return;
         }

@@ -170,6 +170,7 @@ impl<S: Store> Engine<S> {
             link.taken_bytes += bytes;
             link.untaken_bytes = link.untaken_bytes.saturating_sub(bytes);
             link.ack_due = true;
+            link.received_at = Some(self.now);
         }
     }
 

@@ -9,6 +9,9 @@ use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 mod shown;
 
+pub use dql::{Index, IndexKey};
+
+pub use crate::index::{IndexChange, IndexDefinition, IndexListing};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
 pub use shown::{BigPeerState, LinkStatus, PeerInfo, PresenceGraph, Status};
 
@@ -83,6 +86,15 @@ pub enum Input {
         ticket: Ticket,
         /// Whether writes are refused.
         read_only: bool,
+    },
+    /// Makes or drops an index, in a commit of its own. Reply: `Rows`, without any, before the index is built.
+    ChangeIndex {
+        /// Of the reply.
+        ticket: Ticket,
+        /// What is asked.
+        change: IndexChange,
+        /// What it must survive before the reply.
+        durability: Durability,
     },
     /// Answers `Commit`.
     Committed {
@@ -400,6 +412,13 @@ pub enum Output {
     },
     /// The state of sync changed.
     Status(Status),
+    /// A transaction is open for longer than `transaction_duration_before_logging_ms`: a line for the log.
+    TransactionOpen {
+        /// Which.
+        transaction: TransactionId,
+        /// How long, milliseconds.
+        open_ms: u64,
+    },
 }
 
 /// The answer to a request.

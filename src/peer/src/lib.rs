@@ -14,13 +14,17 @@
 
 pub mod backup;
 mod check;
+mod command;
 mod commit;
 pub mod config;
 mod cursor;
 mod dial;
+mod documents;
 mod draft;
 mod engine;
+mod history;
 mod incoming;
+mod index;
 pub mod io;
 mod layout;
 mod link;
@@ -29,6 +33,7 @@ mod network;
 mod observer;
 mod packed;
 mod page;
+mod parameters;
 mod pipeline;
 mod presence;
 mod pump;
@@ -38,12 +43,14 @@ mod record;
 mod request;
 mod statement;
 mod status;
+mod system;
 mod transaction;
 mod view;
 
 pub use check::EngineContent;
 pub use config::{Boot, Config, Role};
 pub use engine::Engine;
+pub use index::check_indexes;
 pub use layout::DocumentLayout;
 pub use record::{Part, Record};
 

@@ -50,6 +50,7 @@ impl<S: Store> Engine<S> {
             taken_bytes: 0,
             untaken_bytes: 0,
             ack_due: false,
+            received_at: None,
             acknowledged: value::Seq(0),
             through_due: None,
         };

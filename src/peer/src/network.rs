@@ -34,6 +34,8 @@ pub struct Link {
     pub untaken_bytes: u64,
     /// An acknowledgement is to be sent.
     pub ack_due: bool,
+    /// When changes that it brought were last saved here.
+    pub received_at: Option<Millis>,
     /// Position up to which the other side has saved our log.
     pub acknowledged: Seq,
     /// When to tell that the live stream moved over commits that held nothing for this link.

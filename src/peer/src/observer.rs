@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use dql::{Needed, Plan, Select};
-use value::{Value, Writer, cbor, hash64};
+use value::{CollectionName, Value, Writer, cbor, hash64};
 
 use crate::draft::Change;
 use crate::packed::Packed;
@@ -18,6 +18,8 @@ use crate::statement::Prepared;
 pub struct Observer {
     /// Its SELECT.
     pub prepared: Rc<Prepared>,
+    /// The collections that it reads.
+    collections: Vec<CollectionName>,
     /// The fields that its predicate looks at, and perhaps more.
     deciding: Needed,
     /// The application took the last answer.
@@ -31,19 +33,9 @@ pub struct Observer {
 impl Observer {
     /// Starts with a first evaluation due.
     pub fn new(prepared: Rc<Prepared>) -> Observer {
-        let deciding = match &prepared.plan {
-            Plan::Select(select) => select.deciding(),
-            _ => Needed::All,
-        };
-        Observer { prepared, deciding, ready: true, marked: true, told: None }
-    }
-
-    /// Returns the SELECT.
-    pub fn select(&self) -> &Select {
-        match &self.prepared.plan {
-            Plan::Select(select) => select,
-            _ => panic!("an observer is only made of a SELECT"),
-        }
+        let deciding = plain(&prepared).map_or(Needed::All, Select::deciding);
+        let collections = prepared.plan.collections();
+        Observer { prepared, collections, deciding, ready: true, marked: true, told: None }
     }
 
     /// Takes note of a commit's changes.
@@ -51,9 +43,11 @@ impl Observer {
         if self.marked {
             return;
         }
-        let select = self.select();
-        let Some(source) = select.source() else { return };
-        self.marked = changes.iter().filter(|change| change.collection == source.collection).any(|change| {
+        let select = plain(&self.prepared);
+        let read = changes.iter().filter(|change| self.collections.contains(&change.collection));
+        self.marked = read.into_iter().any(|change| {
+            // Of a join or a sub-query nobody knows which documents count.
+            let Some(select) = select else { return true };
             let matches = |packed: &Packed| {
                 packed.fields(&change.id, &self.deciding).is_some_and(|object| select.matches(&object))
             };
@@ -88,5 +82,13 @@ impl Observer {
         self.told = hash;
         self.ready = false;
         true
+    }
+}
+
+/// Returns the SELECT over the documents of one collection that a statement is, if it is one.
+fn plain(prepared: &Prepared) -> Option<&Select> {
+    match &prepared.plan {
+        Plan::Select(query) => query.plain(),
+        _ => None,
     }
 }

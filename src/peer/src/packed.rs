@@ -32,6 +32,11 @@ impl Packed {
         self.0.is_none()
     }
 
+    /// Says whether the document is there for statements; one that cannot be read is not.
+    pub fn is_live(&self) -> bool {
+        self.0.as_deref().is_some_and(|bytes| is_live(bytes) == Ok(true))
+    }
+
     /// Returns the binary form; nothing for the absent document.
     pub fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
@@ -59,6 +64,11 @@ pub fn fields(bytes: &[u8], needed: &Needed, id: impl Fn() -> DocId) -> Result<O
         object.insert("_id".to_owned(), id().to_value());
     }
     Ok(found)
+}
+
+/// Says whether a document's bytes are of a live one.
+pub fn is_live(bytes: &[u8]) -> Result<bool, ReadError> {
+    Ok(project(bytes, Fields::Named(&[])).map_err(unreadable)?.is_some())
 }
 
 /// Returns all fields of a document as some declared types show them, with its `_id`; `None` unless it is live.

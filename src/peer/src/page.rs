@@ -134,7 +134,7 @@ impl<S: Store> Engine<S> {
 
     /// Joins imported states into the group; an error means that blocks are missing.
     pub(crate) fn evaluate_import(&mut self, import: &Import) -> Result<(), ReadError> {
-        let view = View::new(&self.store, vec![&self.pipeline.group.draft]);
+        let view = View::new(&self.store, &self.indexes, vec![&self.pipeline.group.draft]);
         let stored: Result<Vec<Packed>, ReadError> =
             import.docs.iter().map(|doc| view.doc(&doc.collection, &doc.id)).collect();
         // All blocks are there: the group changes from here on, and nothing fails any more.

@@ -12,6 +12,7 @@ use value::{CollectionName, DocId, Failure, Seq, StoreId};
 
 use crate::cursor::Cursor;
 use crate::draft::Draft;
+use crate::index::IndexJob;
 use crate::io::{LinkId, Reply, Ticket};
 use crate::log_tail::Via;
 use crate::page::Import;
@@ -34,6 +35,8 @@ pub enum Job {
     },
     /// Joins imported states in.
     Import(Import),
+    /// Makes or drops an index.
+    Index(IndexJob),
     /// Merges what a link brought.
     Remote(RemoteUnit),
     /// Forgets how far other stores were read, so that all of them are read again.
@@ -86,6 +89,8 @@ pub enum Completion {
         /// Bytes of frames.
         bytes: u64,
     },
+    /// Indexes are built further.
+    IndexStep,
     /// Everything will be read again.
     Repaired,
     /// Answer a statement or the end of a transaction.
@@ -180,6 +185,14 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Returns the statements that wait or are being committed.
+    pub fn statements(&self) -> impl Iterator<Item = &Rc<Prepared>> {
+        self.group.jobs.iter().chain(&self.jobs).filter_map(|job| match job {
+            Job::Statement { prepared, .. } => Some(prepared),
+            _ => None,
+        })
+    }
+
     /// Puts the jobs of the group back: they are evaluated again, over another state.
     pub fn regroup(&mut self) {
         let group = std::mem::take(&mut self.group);

@@ -20,7 +20,7 @@ use crate::pipeline::{Completion, Job};
 use crate::record::Record;
 
 /// The small record that names the damage in the log that was repaired.
-const REPAIRED: &str = "repaired";
+pub const REPAIRED: &str = "repaired";
 
 /// Where a boot while running stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,7 @@ impl<S: Store> Engine<S> {
         self.lose_transactions();
         self.pipeline.regroup();
         self.booted = false;
+        self.indexes.forget();
         self.clock.observe(Hlc(self.store.applied().0), self.now);
         self.take_log(boot);
         self.tell_links_floor();
@@ -148,6 +149,7 @@ impl<S: Store> Engine<S> {
     /// A manifest was adopted. If it holds commits that were not read from the log yet, no observer has heard of them.
     pub(crate) fn look_at_state(&mut self) {
         if self.store.applied() > self.log.head() {
+            self.indexes.forget();
             self.observers.values_mut().for_each(|observer| observer.mark_anyway());
         }
     }
@@ -174,6 +176,7 @@ impl<S: Store> Engine<S> {
 
     fn begin_repair(&mut self, what: String) {
         self.outputs.push_back(Output::Damaged { what });
+        self.indexes.distrust();
         self.queue_repair();
     }
 
@@ -191,6 +194,7 @@ impl<S: Store> Engine<S> {
         self.cursors.names().iter().for_each(|name| group.draft.put_meta(name, None));
         group.draft.put_meta(REPAIRED, Some(record));
         group.completions.push(Completion::Repaired);
+        self.begin_indexes_again();
     }
 
     /// Acts on a commit of this tab or of another that forgets the cursors: everything is asked for again, and peers are

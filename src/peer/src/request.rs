@@ -12,6 +12,7 @@ use crate::commit::lost_race;
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
 use crate::observer::Observer;
+use crate::parameters;
 use crate::pipeline::{Completion, Group, Job, stronger};
 use crate::statement::{Outcome, Prepared, Stop};
 use crate::transaction::Transaction;
@@ -30,11 +31,13 @@ impl<S: Store> Engine<S> {
             let failure = failure.clone();
             return self.reply(ticket, Err(failure));
         }
-        let context = Context { now: self.now, zones: Rc::clone(&self.zones), ..Context::default() };
-        let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
+        let prepared = match self.prepare(text, args) {
             Ok(prepared) => Rc::new(prepared),
             Err(failure) => return self.reply(ticket, Err(failure)),
         };
+        if prepared.is_about_the_store() {
+            return self.command(ticket, transaction.is_some(), &prepared, durability);
+        }
         match transaction {
             Some(id) => self.execute_inside(ticket, id, prepared, durability),
             None if prepared.is_write() => {
@@ -42,6 +45,19 @@ impl<S: Store> Engine<S> {
             }
             None => self.reads.push((ticket, prepared)),
         }
+    }
+
+    /// Parses and plans a statement.
+    fn prepare(&mut self, text: String, args: Object) -> Result<Prepared, Failure> {
+        let context = Context {
+            now: self.now,
+            zones: Rc::clone(&self.zones),
+            indexes: self.indexes.ready(),
+            strict: self.parameters.is(parameters::STRICT_MODE),
+            directives: self.parameters.map(parameters::DEFAULT_DIRECTIVES),
+            ..Context::default()
+        };
+        Prepared::new(&mut self.parsed, text, args, &context)
     }
 
     fn execute_inside(&mut self, ticket: Ticket, id: TransactionId, prepared: Rc<Prepared>, durability: Durability) {
@@ -79,6 +95,8 @@ impl<S: Store> Engine<S> {
         let id = TransactionId(self.transactions.opened);
         let stamp = self.stamp();
         let transaction = Transaction {
+            since: self.now,
+            told: false,
             read_only,
             draft: crate::draft::Draft::default(),
             stamp,
@@ -160,8 +178,14 @@ impl<S: Store> Engine<S> {
             return false;
         }
         let (ticket, prepared) = transaction.waiting[0].clone();
-        let view = View::new(&self.store, vec![&transaction.draft]);
-        match prepared.run(&view, transaction.stamp, &mut self.random) {
+        let system = self.system_rows(&prepared);
+        let transaction = self.transactions.open.get_mut(&id).expect("it was just found");
+        let view = View::new(&self.store, &self.indexes, vec![&transaction.draft]);
+        let outcome = system
+            .map_err(Stop::Blocked)
+            .and_then(|system| prepared.run(&view, &system, transaction.stamp, &mut self.random));
+        self.history.take(&prepared.text, self.now, &outcome);
+        match outcome {
             Ok(outcome) => {
                 transaction.waiting.remove(0);
                 let (rows, mutated) = answer(&outcome);
@@ -206,7 +230,12 @@ impl<S: Store> Engine<S> {
         }
         for (ticket, prepared) in std::mem::take(&mut self.reads) {
             let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
-            match prepared.run(&View::new(&self.store, Vec::new()), stamp, &mut self.random) {
+            let outcome = self.system_rows(&prepared).map_err(Stop::Blocked).and_then(|system| {
+                let view = View::new(&self.store, &self.indexes, Vec::new());
+                prepared.run(&view, &system, stamp, &mut self.random)
+            });
+            self.history.take(&prepared.text, self.now, &outcome);
+            match outcome {
                 Ok(outcome) => {
                     self.reply(ticket, Ok(Reply::Rows { rows: outcome.rows, mutated: Vec::new(), commit: None }));
                 }
@@ -223,8 +252,7 @@ impl<S: Store> Engine<S> {
     }
 
     pub(crate) fn observe(&mut self, ticket: Ticket, id: ObserverId, text: String, args: Object) {
-        let context = Context { now: self.now, zones: Rc::clone(&self.zones), ..Context::default() };
-        let prepared = match Prepared::new(&mut self.parsed, text, args, &context) {
+        let prepared = match self.prepare(text, args) {
             Ok(prepared) => prepared,
             Err(failure) => return self.reply(ticket, Err(failure)),
         };
@@ -246,7 +274,11 @@ impl<S: Store> Engine<S> {
         for id in due {
             let prepared = Rc::clone(&self.observers[&id].prepared);
             let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
-            let rows = match prepared.run(&View::new(&self.store, Vec::new()), stamp, &mut self.random) {
+            let outcome = self.system_rows(&prepared).map_err(Stop::Blocked).and_then(|system| {
+                let view = View::new(&self.store, &self.indexes, Vec::new());
+                prepared.run(&view, &system, stamp, &mut self.random)
+            });
+            let rows = match outcome {
                 Ok(outcome) => outcome.rows,
                 // An expression that fails on this data has no rows to show; the next change tries again.
                 Err(Stop::Failed(_)) => Vec::new(),
@@ -268,7 +300,8 @@ impl<S: Store> Engine<S> {
     pub(crate) fn subscribe(&mut self, ticket: Ticket, id: SubscriptionId, text: &str, args: &Object) {
         // The other side refuses a larger set, and with it the whole link.
         let oversized = cbor::encode(&Value::Object(args.clone())).len() > STATEMENT_BYTES_MAX;
-        match dql::subscription(text, args, &Context::default()) {
+        let restricted = self.parameters.is(parameters::RESTRICT_SUBSCRIPTIONS);
+        match dql::subscription(text, args, &Context { restricted, ..Context::default() }) {
             Ok(_) if self.subscriptions.len() >= SUBSCRIPTIONS_MAX || oversized => {
                 let message = format!(
                     "a store has at most {SUBSCRIPTIONS_MAX} subscriptions, each with arguments of at most 1 MiB; \

@@ -3,21 +3,21 @@
 //! Because evaluation is pure, a statement that meets a block that is not in memory, or that lost a race with another tab,
 //! is simply run again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crdt::{Doc, EditError, Op, Stamp, Type, Types};
-use dql::{
-    Access, ConflictPolicy, Context, Declarations, Delete, DqlError, FieldType, Flow, Insert, Needed, PathOp, Plan,
-};
-use dql::{Select, Source, Statement, Update};
+use dql::{Access, ConflictPolicy, Context, Declarations, Delete, DqlError, FieldType, Insert, Needed, PathOp, Plan};
+use dql::{Returning, Runner, Source, Statement, Update};
 use store::{ReadError, Store};
 use value::{CollectionName, DocId, ErrorCode, Failure, Object, Value};
 
+use crate::documents::Documents;
 use crate::draft::{Effect, Write};
 use crate::packed::Packed;
 use crate::random::Random;
-use crate::view::{Extent, Row, Scan, View};
+use crate::system::{SYSTEM, SystemRows, object, reads_system, text};
+use crate::view::{self, Extent, Row, Scan, View};
 
 /// A statement that was parsed and joined with its arguments.
 #[derive(Debug)]
@@ -26,33 +26,65 @@ pub struct Prepared {
     pub text: String,
     /// What to do.
     pub plan: Plan,
+    /// How long it took to read and plan it; 0 where the host has no clock for that.
+    pub planned_ns: u64,
+    /// It names a collection that the peer makes.
+    pub reads_system: bool,
 }
 
 /// The statements that were parsed last: an application repeats few texts with other arguments.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parsed {
-    /// The newest last.
-    statements: VecDeque<(String, Rc<Statement>)>,
+    statements: BTreeMap<String, (Rc<Statement>, u64)>,
+    /// Counts uses, so that the oldest is known.
+    uses: u64,
+    max: usize,
 }
 
-/// Statements kept.
-const PARSED_MAX: usize = 32;
+impl Default for Parsed {
+    fn default() -> Parsed {
+        Parsed { statements: BTreeMap::new(), uses: 0, max: 4096 }
+    }
+}
+
 /// Longer texts are not kept: they hold their data, and do not come again.
 const PARSED_BYTES_MAX: usize = 1024;
 
 impl Parsed {
     fn statement(&mut self, text: &str) -> Result<Rc<Statement>, DqlError> {
-        if let Some((_, statement)) = self.statements.iter().rev().find(|(known, _)| known == text) {
+        self.uses += 1;
+        if let Some((statement, used)) = self.statements.get_mut(text) {
+            *used = self.uses;
             return Ok(Rc::clone(statement));
         }
         let statement = Rc::new(dql::parse(text)?);
-        if text.len() <= PARSED_BYTES_MAX {
-            if self.statements.len() == PARSED_MAX {
-                self.statements.pop_front();
-            }
-            self.statements.push_back((text.to_owned(), Rc::clone(&statement)));
+        if text.len() <= PARSED_BYTES_MAX && self.max > 0 {
+            self.make_room(self.max - 1);
+            self.statements.insert(text.to_owned(), (Rc::clone(&statement), self.uses));
         }
         Ok(statement)
+    }
+
+    /// Keeps at most so many.
+    pub fn limit(&mut self, max: usize) {
+        self.max = max;
+        self.make_room(max);
+    }
+
+    /// Drops the half that was used longest ago once there are more than so many.
+    fn make_room(&mut self, max: usize) {
+        if self.statements.len() <= max {
+            return;
+        }
+        let mut uses: Vec<u64> = self.statements.values().map(|(_, used)| *used).collect();
+        uses.sort_unstable();
+        let oldest = uses[uses.len() - max / 2 - 1];
+        self.statements.retain(|_, (_, used)| *used > oldest);
+    }
+
+    /// Returns the statements for `system:shared_statements`.
+    pub fn rows(&self) -> Vec<Object> {
+        self.statements.keys().map(|statement| object([("statement", text(statement))])).collect()
     }
 }
 
@@ -85,78 +117,116 @@ impl From<ReadError> for Stop {
 impl Prepared {
     /// Parses a statement and joins it with its arguments.
     pub fn new(parsed: &mut Parsed, text: String, args: Object, context: &Context<'_>) -> Result<Prepared, Failure> {
+        let started = context.zones.nanoseconds();
         let planned = parsed.statement(&text).and_then(|statement| dql::plan_owned(&statement, args, context));
+        let planned_ns = context.zones.nanoseconds().saturating_sub(started);
         match planned {
-            Ok(plan) => Ok(Prepared { text, plan }),
+            Ok(plan) => Ok(Prepared { reads_system: reads_system(&plan), text, plan, planned_ns }),
             Err(error) => Err(error.failure(&text)),
         }
     }
 
     /// Says whether the statement can change documents.
     pub fn is_write(&self) -> bool {
-        !matches!(self.plan, Plan::Select(_) | Plan::Explain(_))
+        matches!(work(&self.plan), Plan::Delete(_) | Plan::Evict(_) | Plan::Insert(_) | Plan::Update(_))
+    }
+
+    /// Says whether the statement is about the store and not about documents: `Engine::command` carries it out.
+    pub fn is_about_the_store(&self) -> bool {
+        matches!(
+            self.plan,
+            Plan::Advise(_) | Plan::AlterSystem(_) | Plan::CreateIndex(_) | Plan::DropIndex(_) | Plan::Show(_)
+        )
     }
 
     /// Says whether the statement drops documents here only.
     pub fn is_eviction(&self) -> bool {
-        matches!(self.plan, Plan::Evict(_))
+        matches!(work(&self.plan), Plan::Evict(_))
     }
 
     /// Carries the statement out over a view. `stamp` is the transaction's; `random` makes missing `_id`s.
-    pub fn run<S: Store>(&self, view: &View<'_, S>, stamp: Stamp, random: &mut Random) -> Result<Outcome, Stop> {
-        match &self.plan {
-            Plan::Delete(delete) => self.delete(delete, view, Some(stamp)),
-            Plan::Evict(evict) => self.delete(evict, view, None),
-            Plan::Explain(explanation) => Ok(Outcome { rows: vec![explanation.clone()], ..Outcome::default() }),
-            Plan::Insert(insert) => self.insert(insert, view, stamp, random),
-            Plan::Select(select) => self.select(select, view),
-            Plan::Update(update) => self.update(update, view, stamp),
-        }
-    }
-
-    fn select<S: Store>(&self, select: &Select, view: &View<'_, S>) -> Result<Outcome, Stop> {
-        let mut run = select.start();
-        match select.source() {
-            None => _ = run.push(&Object::new()).map_err(|error| self.failed(&error))?,
-            Some(source) => {
-                let types = types_of(&source.types);
-                let (deciding, needed) = (select.deciding(), select.needed());
-                let extent = if select.stops_early() { Extent::Some } else { Extent::Whole };
-                // Reading few fields twice is quicker than reading all fields of what is not wanted.
-                let in_two_steps = types.0.is_empty()
-                    && deciding != needed
-                    && matches!(&deciding, Needed::Named(names) if !names.is_empty());
-                read(source, view, extent, |row| {
-                    if in_two_steps && !row.fields(&deciding)?.is_some_and(|object| run.wants(&object)) {
-                        return Ok(Scan::Continue);
-                    }
-                    let object = if types.0.is_empty() { row.fields(&needed)? } else { row.typed(&types)? };
-                    let Some(object) = object else { return Ok(Scan::Continue) };
-                    match run.push(&object).map_err(|error| self.failed(&error))? {
-                        Flow::Continue => Ok(Scan::Continue),
-                        Flow::Enough => Ok(Scan::Stop),
-                    }
-                })?;
-            }
-        }
-        let rows = run.finish().map_err(|error| self.failed(&error))?;
-        Ok(Outcome { rows, ..Outcome::default() })
-    }
-
-    fn insert<S: Store>(
+    pub fn run<S: Store>(
         &self,
-        insert: &Insert,
         view: &View<'_, S>,
+        system: &SystemRows,
         stamp: Stamp,
         random: &mut Random,
     ) -> Result<Outcome, Stop> {
+        let documents = Documents::new(view, system);
+        let work = Work { text: &self.text, view, runner: Runner::new(&documents), stamp };
+        let started = system.clock();
+        let mut outcome = work.run(self::work(&self.plan), random)?;
+        documents.all_read()?;
+        if let Plan::Profile(_) = &self.plan {
+            let elapsed_ns = system.clock().saturating_sub(started);
+            outcome.rows.push(self.profile(&work.runner, &outcome, elapsed_ns));
+        }
+        Ok(outcome)
+    }
+
+    /// Returns the row that PROFILE adds: the plan, and what it took.
+    fn profile<R: dql::Reader>(&self, runner: &Runner<'_, R>, outcome: &Outcome, elapsed_ns: u64) -> Value {
+        let count = |count: usize| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+        let documents = usize::try_from(runner.documents_read()).unwrap_or(usize::MAX);
+        let stats = Value::from([
+            ("documentsIn", count(documents)),
+            ("documentsOut", count(outcome.rows.len())),
+            ("mutated", count(outcome.mutated.len())),
+        ]);
+        let nanoseconds = |nanoseconds: u64| Value::Int(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
+        let times = Value::from([("plan", nanoseconds(self.planned_ns)), ("execute", nanoseconds(elapsed_ns))]);
+        let mut profile = dql::explained(&self.plan).into_object().unwrap_or_default();
+        profile.insert("#stats".to_owned(), stats);
+        profile.insert("times".to_owned(), times);
+        Value::from([("~request_profile", Value::Object(profile))])
+    }
+}
+
+/// Returns what is done: under PROFILE the statement itself.
+fn work(plan: &Plan) -> &Plan {
+    match plan {
+        Plan::Profile(inner) => inner,
+        plan => plan,
+    }
+}
+
+/// One run of a statement.
+struct Work<'a, S: Store> {
+    text: &'a str,
+    view: &'a View<'a, S>,
+    runner: Runner<'a, Documents<'a, S>>,
+    stamp: Stamp,
+}
+
+impl<S: Store> Work<'_, S> {
+    fn run(&self, plan: &Plan, random: &mut Random) -> Result<Outcome, Stop> {
+        match plan {
+            Plan::Delete(delete) => self.delete(delete, Some(self.stamp)),
+            Plan::Evict(evict) => self.delete(evict, None),
+            Plan::Explain(explanation) => Ok(Outcome { rows: vec![explanation.clone()], ..Outcome::default() }),
+            Plan::Insert(insert) => self.insert(insert, random),
+            Plan::Select(query) => Ok(Outcome { rows: self.runner.query(query)?, ..Outcome::default() }),
+            Plan::Update(update) => self.update(update),
+            Plan::Advise(_) | Plan::AlterSystem(_) | Plan::CreateIndex(_) | Plan::DropIndex(_) | Plan::Show(_) => {
+                panic!("statements about the store are carried out by the engine")
+            }
+            Plan::Profile(_) => panic!("PROFILE stands in front of a statement about documents"),
+        }
+    }
+
+    fn insert(&self, insert: &Insert, random: &mut Random) -> Result<Outcome, Stop> {
+        let (view, stamp) = (self.view, self.stamp);
         let types = types_of(&insert.types);
         let mut outcome = Outcome::default();
-        for document in &insert.documents {
+        let selected = match &insert.query {
+            Some(query) => insert.check(self.runner.query(query)?).map_err(|error| self.failed(&error))?,
+            None => Vec::new(),
+        };
+        for document in insert.documents.iter().chain(&selected) {
             let id = document.get("_id").map_or_else(|| DocId::new(&Value::Str(random.document_id())), DocId::new);
             let id = id.map_err(|error| failed(ErrorCode::StoreDocumentId, error.to_string()))?;
             let before = view.doc(&insert.collection, &id)?;
-            if before.is_absent() && !insert.initial && types.0.is_empty() {
+            if before.is_absent() && !insert.initial && types.0.is_empty() && insert.returning.is_none() {
                 add_new(&mut outcome, &insert.collection, id, document, stamp)?;
                 continue;
             }
@@ -170,27 +240,32 @@ impl Prepared {
                 (false, true, ConflictPolicy::Nothing) => continue,
                 (false, true, ConflictPolicy::Fail) => return Err(conflict(&insert.collection, &id)),
             };
-            add(&mut outcome, Touched { collection: &insert.collection, id, before, known }, &delta.map_err(refused)?);
+            let touched = Touched { collection: &insert.collection, id, before, known };
+            let returning = Returned { returning: insert.returning.as_ref(), types: &types };
+            self.add(&mut outcome, touched, &delta.map_err(refused)?, returning)?;
         }
         Ok(outcome)
     }
 
-    fn update<S: Store>(&self, update: &Update, view: &View<'_, S>, stamp: Stamp) -> Result<Outcome, Stop> {
+    fn update(&self, update: &Update) -> Result<Outcome, Stop> {
+        let (view, stamp, around) = (self.view, self.stamp, self.runner.around());
         let source = update.source();
         let types = types_of(&source.types);
         let deciding = update.deciding();
         let mut outcome = Outcome::default();
         read(source, view, Extent::Whole, |row| {
-            if types.0.is_empty() && !row.fields(&deciding)?.is_some_and(|object| update.matches(&object)) {
+            if types.0.is_empty() && !row.fields(&deciding)?.is_some_and(|object| update.matches(&object, around)) {
+                self.runner.stopped()?;
                 return Ok(Scan::Continue);
             }
             let Some(object) = row.typed(&types)? else { return Ok(Scan::Continue) };
-            let operations = update.operations(&object).map_err(|error| self.failed(&error))?;
+            let operations = update.operations(&object, around).map_err(|error| self.failed(&error))?;
+            self.runner.stopped()?;
             if let Some(operations) = operations {
                 let ops: Vec<Op> = operations.into_iter().map(op_of).collect::<Result<_, _>>()?;
                 let touched = Touched::of(&source.collection, row)?;
                 let delta = crdt::edit(&touched.known, &ops, &types, stamp).map_err(refused)?;
-                add(&mut outcome, touched, &delta);
+                self.add(&mut outcome, touched, &delta, Returned { returning: update.returning(), types: &types })?;
             }
             Ok(Scan::Continue)
         })?;
@@ -198,7 +273,8 @@ impl Prepared {
     }
 
     /// Removes what a predicate is true for: for everyone with a stamp, else here only.
-    fn delete<S: Store>(&self, delete: &Delete, view: &View<'_, S>, stamp: Option<Stamp>) -> Result<Outcome, Stop> {
+    fn delete(&self, delete: &Delete, stamp: Option<Stamp>) -> Result<Outcome, Stop> {
+        let (view, around) = (self.view, self.runner.around());
         let source = delete.source();
         let types = types_of(&source.types);
         let deciding = delete.deciding();
@@ -210,7 +286,13 @@ impl Prepared {
             }
             let object = if types.0.is_empty() { row.fields(&deciding)? } else { row.typed(&types)? };
             let Some(object) = object else { return Ok(Scan::Continue) };
-            if delete.matches(&object).map_err(|error| self.failed(&error))? {
+            let matches = delete.matches(&object, around);
+            self.runner.stopped()?;
+            if matches {
+                if let Some(returning) = delete.returning() {
+                    let before = if types.0.is_empty() { row.fields(&Needed::All)? } else { Some(object) };
+                    outcome.rows.push(returning.row(&before.unwrap_or_default(), around));
+                }
                 let touched = Touched::of(&source.collection, row)?;
                 match stamp {
                     Some(stamp) => {
@@ -225,9 +307,34 @@ impl Prepared {
         Ok(outcome)
     }
 
-    fn failed(&self, error: &DqlError) -> Stop {
-        Stop::Failed(error.failure(&self.text))
+    /// Notes a touched document, and the row that RETURNING makes of it.
+    fn add(
+        &self,
+        outcome: &mut Outcome,
+        touched: Touched<'_>,
+        delta: &Doc,
+        returned: Returned<'_>,
+    ) -> Result<(), Stop> {
+        let id = touched.id.clone();
+        let after = add(outcome, touched, delta);
+        if let Some(returning) = returned.returning {
+            let object = view::object(&after, &id, returned.types).unwrap_or_default();
+            outcome.rows.push(returning.row(&object, self.runner.around()));
+            self.runner.stopped()?;
+        }
+        Ok(())
     }
+
+    fn failed(&self, error: &DqlError) -> Stop {
+        Stop::Failed(error.failure(self.text))
+    }
+}
+
+/// What RETURNING asks for, and the types that it shows.
+#[derive(Clone, Copy)]
+struct Returned<'a> {
+    returning: Option<&'a Returning>,
+    types: &'a Types,
 }
 
 /// Reads the documents that a source names.
@@ -235,28 +342,15 @@ fn read<S: Store>(
     source: &Source,
     view: &View<'_, S>,
     extent: Extent,
-    mut visit: impl FnMut(Row<'_>) -> Result<Scan, Stop>,
+    visit: impl FnMut(Row<'_>) -> Result<Scan, Stop>,
 ) -> Result<(), Stop> {
+    if source.collection.as_str().starts_with(SYSTEM) {
+        let message = format!("{} is made by the peer and cannot be changed", source.collection);
+        return Err(failed(ErrorCode::QueryUnsupported, message));
+    }
     match &source.access {
         Access::All => view.scan(&source.collection, extent, visit),
-        Access::Ids(ids) => {
-            let mut seen = BTreeSet::new();
-            // A value that cannot identify identifies nothing.
-            for id in ids.iter().filter_map(|id| DocId::new(id).ok()) {
-                if !seen.insert(id.clone()) {
-                    continue;
-                }
-                let doc = view.doc(&source.collection, &id)?;
-                if visit(Row::new(&id, &doc))? == Scan::Stop {
-                    break;
-                }
-            }
-            Ok(())
-        }
-        // The peer gives planning no indexes yet.
-        Access::Index(_) | Access::Intersection(_) | Access::Union(_) => {
-            Err(failed(ErrorCode::QueryUnsupported, "this peer has no indexes".to_owned()))
-        }
+        access => view.find(&source.collection, access, extent, visit),
     }
 }
 
@@ -276,14 +370,15 @@ impl<'a> Touched<'a> {
     }
 }
 
-/// Notes a touched document; a delta that changes nothing is not written.
-fn add(outcome: &mut Outcome, touched: Touched<'_>, delta: &Doc) {
+/// Notes a touched document, and returns it as it is now; a delta that changes nothing is not written.
+fn add(outcome: &mut Outcome, touched: Touched<'_>, delta: &Doc) -> Doc {
     let Touched { collection, id, before, known: mut after } = touched;
     outcome.mutated.push(id.clone());
     if after.join(delta) {
         let effect = Effect::Joined { delta: Packed::new(delta), after: Packed::new(&after), newest: delta.newest() };
         outcome.writes.push(Write { collection: collection.clone(), id, before, effect });
     }
+    after
 }
 
 /// Notes a document of which nothing was known; it is its own delta.
@@ -308,7 +403,7 @@ fn evict(outcome: &mut Outcome, touched: Touched<'_>) {
     outcome.writes.push(Write { collection: collection.clone(), id, before, effect: Effect::Evicted });
 }
 
-fn types_of(declarations: &Declarations) -> Types {
+pub(crate) fn types_of(declarations: &Declarations) -> Types {
     let type_of = |field: &FieldType| match field {
         FieldType::Attachment => Type::Attachment,
         FieldType::Counter => Type::Counter,
@@ -358,6 +453,6 @@ fn refused(error: EditError) -> Stop {
     Stop::Failed(error.into())
 }
 
-fn failed(code: ErrorCode, message: String) -> Stop {
+pub(crate) fn failed(code: ErrorCode, message: String) -> Stop {
     Stop::Failed(Failure::new(code, message))
 }

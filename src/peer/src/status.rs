@@ -20,7 +20,7 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let incoming = |link: &crate::network::Link| {
             let waiting = |sub: &&crate::network::IncomingSub| !sub.live && !sub.denied;
             link.incoming.subs.iter().filter(waiting).count() as u64

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use crdt::Stamp;
 use store::Durability;
 
-use value::SmallMap;
+use value::{Millis, SmallMap};
 
 use crate::draft::Draft;
 use crate::io::{Ticket, TransactionId};
@@ -17,6 +17,10 @@ use crate::statement::Prepared;
 /// An open transaction.
 #[derive(Debug)]
 pub struct Transaction {
+    /// When it was opened.
+    pub since: Millis,
+    /// The log was told that it is open for long.
+    pub told: bool,
     /// Whether writes are refused.
     pub read_only: bool,
     /// Its writes so far.

@@ -10,6 +10,7 @@ use store::{Key, KeyRange, Parsed, ReadError, Store, Visit};
 use value::{CollectionName, DocId, Object, Reader, Seq};
 
 use crate::draft::{Draft, DraftDoc};
+use crate::index::Indexes;
 use crate::packed::{self, Packed};
 
 /// Rows read from the store at a time.
@@ -20,6 +21,7 @@ pub const SEQ_BYTES: usize = 8;
 /// The documents as one statement sees them.
 pub struct View<'a, S> {
     store: &'a S,
+    indexes: &'a Indexes,
     /// Innermost last.
     drafts: Vec<&'a Draft>,
 }
@@ -47,14 +49,27 @@ pub enum Scan {
 pub struct Row<'a> {
     /// The canonical bytes of its `_id`.
     id: &'a [u8],
+    content: Content<'a>,
+}
+
+/// What is known of a document.
+#[derive(Clone, Copy, Debug)]
+enum Content<'a> {
     /// Its binary form; empty when it is absent.
-    bytes: &'a [u8],
+    Bytes(&'a [u8]),
+    /// The fields that an index holds, and `_id`.
+    Covered(&'a Object),
 }
 
 impl<'a> Row<'a> {
     /// Joins an `_id` and a document.
     pub fn new(id: &'a DocId, packed: &'a Packed) -> Row<'a> {
-        Row { id: id.as_bytes(), bytes: packed.bytes() }
+        Row { id: id.as_bytes(), content: Content::Bytes(packed.bytes()) }
+    }
+
+    /// Joins an `_id` and the fields that an index holds of a live document, `_id` among them.
+    pub fn covered(id: &'a DocId, object: &'a Object) -> Row<'a> {
+        Row { id: id.as_bytes(), content: Content::Covered(object) }
     }
 
     /// Returns its `_id`.
@@ -62,26 +77,69 @@ impl<'a> Row<'a> {
         DocId::from_stored(self.id)
     }
 
-    /// Returns the document.
+    /// Returns the document. No statement that changes documents is answered from an index alone.
     pub fn packed(&self) -> Packed {
-        if self.bytes.is_empty() { Packed::default() } else { Packed::of(self.bytes) }
+        match self.content {
+            Content::Bytes([]) => Packed::default(),
+            Content::Bytes(bytes) => Packed::of(bytes),
+            Content::Covered(_) => panic!("a document that is changed was read"),
+        }
+    }
+
+    /// Says whether it is live.
+    pub fn is_live(&self) -> Result<bool, ReadError> {
+        match self.content {
+            Content::Bytes([]) => Ok(false),
+            Content::Bytes(bytes) => packed::is_live(bytes),
+            Content::Covered(_) => Ok(true),
+        }
     }
 
     /// Returns the needed fields; `None` unless it is live.
     pub fn fields(&self, needed: &Needed) -> Result<Option<Object>, ReadError> {
-        if self.bytes.is_empty() { Ok(None) } else { packed::fields(self.bytes, needed, || self.id()) }
+        match self.content {
+            Content::Bytes([]) => Ok(None),
+            Content::Bytes(bytes) => packed::fields(bytes, needed, || self.id()),
+            Content::Covered(object) => Ok(Some(object.clone())),
+        }
     }
 
     /// Returns all fields as some declared types show them; `None` unless it is live.
     pub fn typed(&self, types: &Types) -> Result<Option<Object>, ReadError> {
-        if self.bytes.is_empty() { Ok(None) } else { packed::typed(self.bytes, types, || self.id()) }
+        match self.content {
+            Content::Bytes([]) => Ok(None),
+            Content::Bytes(bytes) => packed::typed(bytes, types, || self.id()),
+            Content::Covered(object) => Ok(Some(object.clone())),
+        }
     }
 }
 
 impl<'a, S: Store> View<'a, S> {
     /// Lays drafts over a store; later ones hide earlier ones.
-    pub fn new(store: &'a S, drafts: Vec<&'a Draft>) -> View<'a, S> {
-        View { store, drafts }
+    pub fn new(store: &'a S, indexes: &'a Indexes, drafts: Vec<&'a Draft>) -> View<'a, S> {
+        View { store, indexes, drafts }
+    }
+
+    /// Returns the store below the drafts.
+    pub fn store(&self) -> &'a S {
+        self.store
+    }
+
+    /// Returns what is known of the indexes.
+    pub fn indexes(&self) -> &'a Indexes {
+        self.indexes
+    }
+
+    /// Returns the drafted documents of a collection as they will be, by key; `None`: evicted.
+    pub fn drafted(&self, collection: &CollectionName) -> impl Iterator<Item = (&'a Key, Option<&'a Packed>)> {
+        let overlay = self.overlay(&Key::documents(collection));
+        overlay.into_iter().map(|(key, doc)| (key, doc.after.as_ref()))
+    }
+
+    /// Returns the same by `_id`.
+    pub fn drafted_ids(&self, collection: &CollectionName) -> impl Iterator<Item = (&'a DocId, Option<&'a Packed>)> {
+        let overlay = self.overlay(&Key::documents(collection));
+        overlay.into_values().map(|doc| (&doc.id, doc.after.as_ref()))
     }
 
     /// Reads one document; the absent document when there is none.
@@ -117,7 +175,7 @@ impl<'a, S: Store> View<'a, S> {
             }
             match overlay.next_if(|(drafted, _)| drafted.as_bytes() == key) {
                 Some((_, doc)) => visit_drafted(doc, &mut visit),
-                None => visit(Row { id: &key[prefix..], bytes: split(bytes)?.1 }),
+                None => visit(Row { id: &key[prefix..], content: Content::Bytes(split(bytes)?.1) }),
             }
         };
         if self.scan_stored(range, extent, &mut stored)? == Scan::Stop {

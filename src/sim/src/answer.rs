@@ -75,7 +75,7 @@ impl Cluster {
                     self.nodes[node].final_answers.insert(observer, rows);
                 }
             }
-            Request::Login | Request::Setup => {}
+            Request::ChangeIndex | Request::Login | Request::Setup => {}
             Request::Read(collection) => {
                 if let Ok(Reply::Rows { rows, .. }) = result {
                     self.shown(node, collection, true, &rows);
@@ -96,9 +96,12 @@ impl Cluster {
                     matches!(code, ErrorCode::StoreIdentifierConflict | ErrorCode::StoreTransactionConflict)
                 }
                 Request::End => code == ErrorCode::StoreTransactionConflict,
-                Request::Begin | Request::FinalRead(_) | Request::FinalWatch(_) | Request::Read(_) | Request::Setup => {
-                    false
-                }
+                Request::Begin
+                | Request::ChangeIndex
+                | Request::FinalRead(_)
+                | Request::FinalWatch(_)
+                | Request::Read(_)
+                | Request::Setup => false,
             }
     }
 

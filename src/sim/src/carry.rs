@@ -106,6 +106,7 @@ impl Cluster {
                 }
             }
             Output::Status(status) => self.nodes[node].status = Some(status),
+            Output::TransactionOpen { .. } => {}
         }
     }
 

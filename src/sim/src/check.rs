@@ -23,6 +23,8 @@ pub enum Checker {
     Convergence,
     /// Two runs of one seed differ.
     Determinism,
+    /// Rows of an index are not those of the documents.
+    Indexes,
     /// Links did not come back, or something is pending for ever.
     Liveness,
     /// An acknowledged write is gone, or a value shows that should not.
@@ -65,6 +67,7 @@ impl Cluster {
                 return self.fail(checker, text);
             }
         }
+        self.check_all_indexes();
     }
 }
 

@@ -80,6 +80,7 @@ impl Cluster {
             return;
         }
         self.stats.statements += 1;
+        self.step_index(node);
         match action {
             0 => self.write(node, collection),
             1 => self.begin(node),

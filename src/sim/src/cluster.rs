@@ -89,6 +89,8 @@ pub struct Cluster {
     pub faults: Rng,
     /// Chance of disks.
     pub disks: Rng,
+    /// Chance of indexes.
+    pub indexes: Rng,
     /// What happened.
     pub trace: Trace,
     /// Counts.
@@ -140,6 +142,7 @@ impl Cluster {
             workload: Workload::new(seed, &profile),
             faults,
             disks: Rng::named(seed, "disks"),
+            indexes: Rng::named(seed, "indexes"),
             trace: Trace::new(options.lines),
             stats: Stats::default(),
             failure: None,

@@ -33,6 +33,7 @@ impl Contract {
     pub fn input(&mut self, input: &Input) {
         match input {
             Input::Begin { ticket, .. } => self.expect_reply(*ticket, "Begin"),
+            Input::ChangeIndex { ticket, .. } => self.expect_reply(*ticket, "ChangeIndex"),
             Input::End { ticket, .. } => self.expect_reply(*ticket, "End"),
             Input::Execute { ticket, text, .. } => self.expect_reply(*ticket, text),
             Input::Import { ticket, .. } => self.expect_reply(*ticket, "Import"),
@@ -133,7 +134,8 @@ impl Contract {
             | Output::Published { .. }
             | Output::Send { .. }
             | Output::Signal { .. }
-            | Output::Status(_) => Ok(()),
+            | Output::Status(_)
+            | Output::TransactionOpen { .. } => Ok(()),
         }
     }
 

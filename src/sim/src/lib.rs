@@ -21,6 +21,7 @@ mod contract;
 mod disk;
 mod document;
 mod fault;
+mod index;
 mod machine;
 mod model;
 mod network;

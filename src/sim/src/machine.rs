@@ -2,9 +2,9 @@
 //!
 //! The only file that names the engine's type; all others see inputs, outputs and a time.
 
-use peer::io::{Input, Output};
+use peer::io::{IndexListing, Input, Output};
 use peer::{Boot, Config, Engine, Role};
-use store::{BootImage, Lsm, LsmConfig};
+use store::{BlockId, BootImage, Lsm, LsmConfig, ReadError};
 use value::{Millis, Object, PeerKey, ReplicaId, Seq, StoreId};
 
 use crate::options::Profile;
@@ -20,7 +20,14 @@ pub trait Machine {
     fn poll(&mut self) -> Option<Output>;
     /// Returns when `Input::Timeout` is wanted.
     fn next_timeout(&self) -> Option<Millis>;
+    /// Returns the indexes.
+    fn indexes(&self) -> Vec<IndexListing>;
+    /// Returns what is wrong with the rows of the indexes; `read` reads blocks.
+    fn check_indexes(&mut self, read: BlockReader<'_>) -> Result<Vec<String>, ReadError>;
 }
+
+/// Reads blocks of a disk.
+pub type BlockReader<'a> = &'a mut dyn FnMut(&[BlockId]) -> Vec<Option<Vec<u8>>>;
 
 impl Machine for Engine<Lsm> {
     fn handle(&mut self, now: Millis, input: Input) {
@@ -33,6 +40,14 @@ impl Machine for Engine<Lsm> {
 
     fn next_timeout(&self) -> Option<Millis> {
         Engine::next_timeout(self)
+    }
+
+    fn indexes(&self) -> Vec<IndexListing> {
+        Engine::indexes(self)
+    }
+
+    fn check_indexes(&mut self, read: BlockReader<'_>) -> Result<Vec<String>, ReadError> {
+        Engine::check_indexes(self, read)
     }
 }
 
@@ -76,7 +91,11 @@ pub fn start(
         version: "0".to_owned(),
         role,
     };
-    Ok(Box::new(Engine::new(config, store, Boot { log: image.log, log_start, damaged: image.damaged }, seed, now)))
+    let boot = Boot { log: image.log, log_start, damaged: image.damaged };
+    let mut engine = Engine::new(config, store, boot, seed, now);
+    // So few documents that builds take several steps.
+    engine.set_index_step(2);
+    Ok(Box::new(engine))
 }
 
 /// Sizes so small that a short run flushes, merges and trims its log.

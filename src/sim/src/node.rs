@@ -20,6 +20,8 @@ const EPOCH_MS: u64 = 1_800_000_000_000;
 pub enum Request {
     /// A transaction to open.
     Begin,
+    /// An index to be made or dropped.
+    ChangeIndex,
     /// A transaction to end.
     End,
     /// The documents of a collection at the end of the run.

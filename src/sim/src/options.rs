@@ -20,6 +20,8 @@ pub enum Class {
     Disks,
     /// Evictions.
     Evictions,
+    /// Indexes that are made and dropped.
+    Indexes,
     /// Inserts as of the beginning of time.
     Initial,
     /// Links between Small Peers beside the Big Peer.
@@ -42,12 +44,13 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 14] = [
+    pub const ALL: [(&str, Class); 15] = [
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
         ("deletes", Class::Deletes),
         ("disks", Class::Disks),
         ("evictions", Class::Evictions),
+        ("indexes", Class::Indexes),
         ("initial", Class::Initial),
         ("mesh", Class::Mesh),
         ("partitions", Class::Partitions),

@@ -45,5 +45,7 @@ stats! {
     maintenance "flushes and merges";
     sleeps "tabs that slept";
     reboots "engines that booted again";
+    index_changes "indexes made or dropped";
+    index_rows "rows of indexes checked";
     conflicts "appends that met another tab's";
 }

@@ -50,7 +50,8 @@ error_codes! {
     QueryEvaluation "query/evaluation" "An expression could not be evaluated." "Read the message; it names the expression.";
     QueryExecution "query/execution" "The statement was valid but could not be carried out." "Read the message; nothing was changed.";
     QueryIndexExists "query/index-exists" "The collection has an index of that name." "Choose another name, or write CREATE INDEX IF NOT EXISTS.";
-    QueryIndexNotFound "query/index-not-found" "The collection has no index of that name that is ready." "See SELECT * FROM system:indexes.";
+    QueryIndexLimit "query/index-limit" "The collection has too many indexes, or the index too many fields or too long a name." "Read the message; it names the limit.";
+    QueryIndexNotFound "query/index-not-found" "The collection has no index of that name, or it is not ready." "See SELECT * FROM system:indexes; or write DROP INDEX IF EXISTS.";
     QueryInvalid "query/invalid" "The statement is not valid DQL." "The caret line shows the place.";
     QueryParameter "query/parameter" "A system parameter is unknown or its value is out of range." "See the list in docs/dql.md.";
     QueryUnsupported "query/unsupported" "The statement is valid but not supported here." "Read the message; it names the part.";

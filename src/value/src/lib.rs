@@ -16,6 +16,7 @@ pub mod hlc;
 pub mod id;
 pub mod limits;
 pub mod order;
+pub mod order_key;
 mod small_map;
 mod value;
 

@@ -68,6 +68,13 @@ impl Driver {
                 crate::rtc::signalled(self, from, peer::io::SignalPath::Relay, &payload)
             }
             Output::Status(status) => self.tell_or_mirror("status", view::status(&status)),
+            Output::TransactionOpen { transaction, open_ms } => {
+                let fields = [("transaction", transaction.0), ("openMs", open_ms)];
+                self.emit(
+                    "transactionOpen",
+                    js::object(&fields.map(|(name, value)| (name, JsValue::from(value as f64)))),
+                );
+            }
         }
     }
 

@@ -230,6 +230,9 @@ impl Worker {
                 }
             }
             Output::Send { link, bytes } => self.send(link, bytes, inputs),
+            Output::TransactionOpen { transaction, open_ms } => {
+                tracing::warn!(transaction = transaction.0, open_ms, "a transaction is open for long");
+            }
             // A server dials nobody, has no application beside it and no other tab.
             Output::AuthenticationRequired { .. }
             | Output::Dial { .. }

@@ -8,7 +8,6 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use dql::Statement;
 use peer::io::Reply;
 use serde::{Deserialize, Serialize};
 use value::limits::{DEPTH_MAX, STATEMENT_BYTES_MAX};
@@ -168,15 +167,7 @@ async fn wait_for(app: &App, core: &Core, headers: &HeaderMap) -> Result<(), Pro
 
 /// Names the kind of a statement; one that is not valid gets its error from the engine.
 fn query_type(text: &str) -> &'static str {
-    match dql::parse(text) {
-        Ok(Statement::Delete(_)) => "delete",
-        Ok(Statement::Evict(_)) => "evict",
-        Ok(Statement::Explain(_)) => "explain",
-        Ok(Statement::Insert(_)) => "insert",
-        Ok(Statement::Select(_)) => "select",
-        Ok(Statement::Update(_)) => "update",
-        Err(_) => "unknown",
-    }
+    dql::parse(text).map_or("unknown", |statement| statement.kind())
 }
 
 fn invalid(message: String) -> Failure {

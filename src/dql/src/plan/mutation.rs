@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use value::limits::DEPTH_MAX;
 use value::{CollectionName, DocId, ErrorCode, Object, Value};
 
+use super::query::{add, collect_in};
 use super::select::{Item, plan_count, plan_projection};
 use super::source::collection;
 use super::{Declarations, Query, Source, plan_query, plan_source, scope};
@@ -42,6 +43,13 @@ pub struct Returning {
 }
 
 impl Returning {
+    fn codes(&self) -> impl Iterator<Item = &Code> {
+        self.items.iter().filter_map(|item| match item {
+            Item::Field(_, code) => Some(code),
+            Item::All | Item::AllOf(_) | Item::Without(_) => None,
+        })
+    }
+
     /// Returns the row of a document, which includes `_id`.
     pub fn row(&self, object: &Object, around: Around<'_>) -> Value {
         let environment = Environment { document: Some(object), around, ..Environment::default() };
@@ -187,6 +195,12 @@ impl Delete {
     /// Returns what RETURNING asks for.
     pub fn returning(&self) -> Option<&Returning> {
         self.returning.as_ref()
+    }
+
+    pub(super) fn collect_collections(&self, all: &mut Vec<CollectionName>) {
+        add(all, &self.source.collection);
+        let returned = self.returning.iter().flat_map(Returning::codes);
+        self.filter.iter().chain(returned).for_each(|code| collect_in(code, all));
     }
 
     /// Returns how many documents are removed at most.
@@ -385,6 +399,16 @@ pub(super) fn plan_removal(removal: &ast::Removal, args: &Object, context: &Cont
 }
 
 impl Update {
+    pub(super) fn collect_collections(&self, all: &mut Vec<CollectionName>) {
+        add(all, &self.source.collection);
+        let applied = self.apply.iter().map(|(_, applied)| match applied {
+            Applied::Increment(code) | Applied::PnIncrement(code) | Applied::Restart(code) => code,
+        });
+        let set = self.set.iter().map(|(_, code)| code);
+        let returned = self.returning.iter().flat_map(Returning::codes);
+        self.filter.iter().chain(applied).chain(set).chain(returned).for_each(|code| collect_in(code, all));
+    }
+
     pub(crate) fn filter(&self) -> Option<&Code> {
         self.filter.as_ref()
     }

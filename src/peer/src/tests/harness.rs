@@ -269,7 +269,8 @@ impl World {
             | Output::Presence(_)
             | Output::Published { .. }
             | Output::Signal { .. }
-            | Output::Status(_) => {}
+            | Output::Status(_)
+            | Output::TransactionOpen { .. } => {}
             Output::Damaged { .. }
             | Output::Load { .. }
             | Output::Maintain { .. }

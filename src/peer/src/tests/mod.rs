@@ -4,6 +4,7 @@
 
 mod export;
 mod harness;
+mod index;
 mod local;
 mod repair;
 mod replication;

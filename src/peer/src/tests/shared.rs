@@ -275,7 +275,8 @@ impl Shared {
             | Output::Dial { .. }
             | Output::Presence(_)
             | Output::Signal { .. }
-            | Output::Status(_) => return,
+            | Output::Status(_)
+            | Output::TransactionOpen { .. } => return,
         };
         self.queue.push_back((tab, input));
     }

@@ -1,0 +1,88 @@
+//! What a query reads: stored documents through a view, and the rows that the peer itself makes.
+
+use std::cell::RefCell;
+
+use dql::{Access, Flow, Reader, Request, Source, Taker};
+use store::{BlockId, ReadError, Store};
+
+use crate::statement::{Stop, types_of};
+use crate::system::{SYSTEM, SystemRows};
+use crate::view::{Extent, Row, Scan, View};
+
+/// The reader of one run.
+///
+/// A block that is missing ends no read: the run goes on with what is there, all that it misses is asked for together, and
+/// what it came to is thrown away. So a join that looks up a thousand documents waits once and not a thousand times.
+pub struct Documents<'a, S> {
+    view: &'a View<'a, S>,
+    system: &'a SystemRows,
+    missing: RefCell<Vec<BlockId>>,
+}
+
+impl<'a, S: Store> Documents<'a, S> {
+    /// Reads through a view.
+    pub fn new(view: &'a View<'a, S>, system: &'a SystemRows) -> Documents<'a, S> {
+        Documents { view, system, missing: RefCell::default() }
+    }
+
+    /// Fails if a block was missing.
+    pub fn all_read(&self) -> Result<(), Stop> {
+        match self.missing.take() {
+            missing if missing.is_empty() => Ok(()),
+            missing => Err(Stop::Blocked(ReadError::NotResident(missing))),
+        }
+    }
+
+    fn note(&self, error: ReadError) -> Result<(), Stop> {
+        match error {
+            ReadError::NotResident(blocks) => {
+                self.missing.borrow_mut().extend(blocks);
+                Ok(())
+            }
+            error => Err(Stop::Blocked(error)),
+        }
+    }
+}
+
+impl<S: Store> Reader for Documents<'_, S> {
+    type Stop = Stop;
+
+    fn read(&self, request: Request<'_>, taker: &mut dyn Taker) -> Result<(), Stop> {
+        let source = request.source;
+        if let Some(name) = source.collection.as_str().strip_prefix(SYSTEM) {
+            for row in self.system.rows(name) {
+                if taker.take(row) == Flow::Enough {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let types = types_of(&source.types);
+        let extent = if request.whole { Extent::Whole } else { Extent::Some };
+        let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
+            if let Some(deciding) = request.deciding.filter(|_| types.0.is_empty())
+                && !row.fields(deciding)?.is_some_and(|object| taker.wants(&object))
+            {
+                return Ok(Scan::Continue);
+            }
+            let object = if types.0.is_empty() { row.fields(request.needed)? } else { row.typed(&types)? };
+            let Some(object) = object else { return Ok(Scan::Continue) };
+            Ok(if taker.take(&object) == Flow::Enough { Scan::Stop } else { Scan::Continue })
+        };
+        let read = match &source.access {
+            Access::All => self.view.scan(&source.collection, extent, visit),
+            access => self.view.find(&source.collection, access, extent, visit),
+        };
+        read.or_else(|error| self.note(error))
+    }
+
+    fn count(&self, source: &Source) -> Result<Option<u64>, Stop> {
+        if source.collection.as_str().starts_with(SYSTEM) {
+            return Ok(None);
+        }
+        match self.view.count(&source.collection) {
+            Ok(count) => Ok(Some(count)),
+            Err(error) => self.note(error).map(|()| Some(0)),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Reading through indexes: the rows of some ranges, or the documents they name, with the drafts laid over.
+//!
+//! Rows are gathered and then delivered, documents some hundred at a time, all their missing blocks asked for at once. A scan
+//! that may end early gathers a page at a time. Drafted documents are taken from the draft, and their rows are passed over.
+//! Where rows that were cut could be out of order, or lie outside of the bounds, their documents say where they belong. An
+//! index that cannot be read is replaced by a walk over the collection that makes the rows it would have.
+
+use std::collections::BTreeSet;
+
+use dql::{Access, Index, IndexScan};
+use store::{Key, KeyRange, ReadError, Store, Visit};
+use value::{CollectionName, DocId};
+
+use super::key::{self, Ranges};
+use crate::packed::Packed;
+use crate::view::{Extent, Row, Scan, View};
+
+/// Documents fetched at a time.
+const DOCUMENTS: usize = 256;
+/// Rows of the first page of a scan that may end early; each page is twice as long as the one before.
+const PAGE_ROWS: usize = 32;
+const PAGE_ROWS_MAX: usize = 1_024;
+
+/// A row that a scan has found: its key, and its note.
+type IndexRow = (Key, Vec<u8>);
+
+/// Where a scan by pages stands.
+struct Pages {
+    ranges: Vec<KeyRange>,
+    rows: usize,
+}
+
+impl<S: Store> View<'_, S> {
+    /// Reads the documents that an access finds, each once: those of one index in its order, others in the order of keys.
+    pub fn find<E: From<ReadError>>(
+        &self,
+        collection: &CollectionName,
+        access: &Access,
+        extent: Extent,
+        mut visit: impl FnMut(Row<'_>) -> Result<Scan, E>,
+    ) -> Result<(), E> {
+        match access {
+            Access::Index(scan) => self.find_by_index(scan, extent, &mut visit),
+            Access::All | Access::Ids(_) | Access::Intersection(_) | Access::Union(_) => {
+                match self.ids(collection, access)? {
+                    None => self.scan(collection, extent, visit),
+                    Some(ids) => self.visit_docs(collection, &ids, extent, &mut visit).map(drop),
+                }
+            }
+        }
+    }
+
+    /// Counts the live documents that an index finds, without reading them.
+    #[allow(dead_code, reason = "statements call it when planning knows of counts")]
+    pub fn count_by_index(&self, scan: &IndexScan) -> Result<u64, ReadError> {
+        let ranges = Ranges::of(scan);
+        let is_plain = self.indexes().is_readable(scan.index.number) && !ranges.cut;
+        if !is_plain || self.drafted(&scan.index.collection).next().is_some() {
+            return Ok(self.rows(scan)?.len() as u64);
+        }
+        let mut count = 0;
+        for range in &ranges.ranges {
+            self.store().resident(range)?;
+            self.store().visit(range, &mut |_, _| {
+                count += 1;
+                Visit::Continue
+            })?;
+        }
+        Ok(count)
+    }
+
+    /// Returns the `_id`s that an access finds in the order of their bytes; `None`: all of the collection.
+    fn ids(&self, collection: &CollectionName, access: &Access) -> Result<Option<Vec<DocId>>, ReadError> {
+        let mut ids = match access {
+            Access::All => return Ok(None),
+            // A value that cannot identify identifies nothing.
+            Access::Ids(ids) => ids.iter().filter_map(|id| DocId::new(id).ok()).collect(),
+            Access::Index(scan) => self.ids_by_index(scan)?,
+            Access::Intersection(accesses) => {
+                let mut common: Option<Vec<DocId>> = None;
+                for access in accesses {
+                    let Some(found) = self.ids(collection, access)? else { continue };
+                    let both = match common.take() {
+                        None => found,
+                        Some(common) => common.into_iter().filter(|id| found.binary_search(id).is_ok()).collect(),
+                    };
+                    common = Some(both);
+                }
+                return Ok(common);
+            }
+            Access::Union(accesses) => {
+                let mut all = Vec::new();
+                for access in accesses {
+                    let Some(found) = self.ids(collection, access)? else { return Ok(None) };
+                    all.extend(found);
+                }
+                all
+            }
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(Some(ids))
+    }
+
+    fn ids_by_index(&self, scan: &IndexScan) -> Result<Vec<DocId>, ReadError> {
+        let rows = self.rows(scan)?;
+        rows.iter().map(|(key, note)| id_of(&scan.index, key, note)).collect()
+    }
+
+    fn find_by_index<E: From<ReadError>>(
+        &self,
+        scan: &IndexScan,
+        extent: Extent,
+        visit: &mut impl FnMut(Row<'_>) -> Result<Scan, E>,
+    ) -> Result<(), E> {
+        let by_pages = extent == Extent::Some && !scan.reverse && self.indexes().is_readable(scan.index.number);
+        if !by_pages {
+            let mut rows = self.ordered_rows(scan)?;
+            if scan.reverse {
+                rows.reverse();
+            }
+            return self.deliver(scan, &rows, extent, visit).map(drop);
+        }
+        let overlay = Overlay::new(self, scan);
+        let mut drafted = overlay.rows.as_slice();
+        let mut pages = Pages { ranges: Ranges::of(scan).ranges, rows: PAGE_ROWS };
+        pages.ranges.reverse();
+        loop {
+            let (mut rows, more) = self.page(&mut pages, usize::MAX)?;
+            overlay.hide(&scan.index, &mut rows)?;
+            let end = match (more, rows.last()) {
+                (false, _) => drafted.len(),
+                (true, Some((last, _))) => drafted.partition_point(|(key, _)| key < last),
+                (true, None) => 0,
+            };
+            let (now, later) = drafted.split_at(end);
+            drafted = later;
+            rows.extend_from_slice(now);
+            rows.sort_unstable();
+            if rows.iter().any(|(_, note)| value::order_key::is_cut(note)) {
+                // What was cut may belong behind rows that are not read yet.
+                while self.page_into(&mut pages, &overlay, scan, &mut rows)? {}
+                rows.extend_from_slice(drafted);
+                let rows = self.straighten(scan, rows)?;
+                return self.deliver(scan, &rows, extent, visit).map(drop);
+            }
+            if self.deliver(scan, &rows, extent, visit)? == Scan::Stop || !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn page_into(
+        &self,
+        pages: &mut Pages,
+        overlay: &Overlay,
+        scan: &IndexScan,
+        rows: &mut Vec<IndexRow>,
+    ) -> Result<bool, ReadError> {
+        let (mut page, more) = self.page(pages, usize::MAX)?;
+        overlay.hide(&scan.index, &mut page)?;
+        rows.append(&mut page);
+        Ok(more)
+    }
+
+    /// Returns the next rows of some ranges, the first range last, and whether there may be more.
+    fn page(&self, pages: &mut Pages, rows_max: usize) -> Result<(Vec<IndexRow>, bool), ReadError> {
+        let limit = pages.rows.min(rows_max);
+        let Some(range) = pages.ranges.pop() else { return Ok((Vec::new(), false)) };
+        let rows = self.store().range(&range, limit)?;
+        if let Some((last, _)) = rows.last().filter(|_| rows.len() == limit) {
+            pages.ranges.push(range.after(last));
+        }
+        pages.rows = (limit * 2).min(PAGE_ROWS_MAX);
+        Ok((rows, !pages.ranges.is_empty()))
+    }
+
+    /// Returns the rows of a scan, ascending as their documents' values are.
+    fn ordered_rows(&self, scan: &IndexScan) -> Result<Vec<IndexRow>, ReadError> {
+        let rows = self.gathered(scan)?;
+        let cut = rows.iter().any(|(_, note)| value::order_key::is_cut(note));
+        if cut { self.straighten(scan, rows) } else { Ok(rows) }
+    }
+
+    /// Returns the rows of a scan in some order.
+    fn rows(&self, scan: &IndexScan) -> Result<Vec<IndexRow>, ReadError> {
+        let rows = self.gathered(scan)?;
+        if Ranges::of(scan).cut { self.straighten(scan, rows) } else { Ok(rows) }
+    }
+
+    fn gathered(&self, scan: &IndexScan) -> Result<Vec<IndexRow>, ReadError> {
+        if !self.indexes().is_readable(scan.index.number) {
+            return self.rows_of_documents(scan);
+        }
+        let overlay = Overlay::new(self, scan);
+        let mut rows = Vec::new();
+        for range in &Ranges::of(scan).ranges {
+            self.store().resident(range)?;
+            self.store().visit(range, &mut |key, note| {
+                rows.push((Key::from_bytes(key.to_vec()), note.to_vec()));
+                Visit::Continue
+            })?;
+        }
+        overlay.hide(&scan.index, &mut rows)?;
+        if !overlay.rows.is_empty() {
+            rows.extend(overlay.rows);
+            rows.sort_unstable();
+        }
+        Ok(rows)
+    }
+
+    /// Makes the rows that an index would have, whole.
+    fn rows_of_documents(&self, scan: &IndexScan) -> Result<Vec<IndexRow>, ReadError> {
+        let ranges = Ranges::whole(scan);
+        let needed = key::needed(std::iter::once(&scan.index));
+        let mut rows = Vec::new();
+        self.scan(&scan.index.collection, Extent::Whole, |row| -> Result<Scan, ReadError> {
+            if let Some(object) = row.fields(&needed)? {
+                let row = key::whole_row(&scan.index, &object, &row.id());
+                rows.extend(Some(row).filter(|(key, _)| ranges.contain(key)));
+            }
+            Ok(Scan::Continue)
+        })?;
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// Makes rows that were cut whole, drops those outside of the bounds, and puts all in order.
+    fn straighten(&self, scan: &IndexScan, rows: Vec<IndexRow>) -> Result<Vec<IndexRow>, ReadError> {
+        let ranges = Ranges::whole(scan);
+        let needed = key::needed(std::iter::once(&scan.index));
+        let (cut, mut whole): (Vec<IndexRow>, Vec<IndexRow>) =
+            rows.into_iter().partition(|(_, note)| value::order_key::is_cut(note));
+        let ids = cut.iter().map(|(key, note)| id_of(&scan.index, key, note)).collect::<Result<Vec<_>, _>>()?;
+        self.visit_docs(&scan.index.collection, &ids, Extent::Whole, &mut |row: Row<'_>| -> Result<_, ReadError> {
+            if let Some(object) = row.fields(&needed)? {
+                whole.push(key::whole_row(&scan.index, &object, &row.id()));
+            }
+            Ok(Scan::Continue)
+        })?;
+        whole.retain(|(key, _)| ranges.contain(key));
+        whole.sort_unstable();
+        Ok(whole)
+    }
+
+    fn deliver<E: From<ReadError>>(
+        &self,
+        scan: &IndexScan,
+        rows: &[IndexRow],
+        extent: Extent,
+        visit: &mut impl FnMut(Row<'_>) -> Result<Scan, E>,
+    ) -> Result<Scan, E> {
+        if !scan.covering {
+            let ids = rows.iter().map(|(key, note)| id_of(&scan.index, key, note)).collect::<Result<Vec<_>, _>>()?;
+            return self.visit_docs(&scan.index.collection, &ids, extent, visit);
+        }
+        for (key, note) in rows {
+            let id = id_of(&scan.index, key, note)?;
+            let flow = if value::order_key::is_cut(note) {
+                self.visit_docs(&scan.index.collection, &[id], extent, visit)?
+            } else {
+                let object = key::object_of(&scan.index, key.as_bytes(), note, &id)?;
+                visit(Row::covered(&id, &object))?
+            };
+            if flow == Scan::Stop {
+                return Ok(Scan::Stop);
+            }
+        }
+        Ok(Scan::Continue)
+    }
+
+    /// Reads documents in the given order.
+    fn visit_docs<E: From<ReadError>>(
+        &self,
+        collection: &CollectionName,
+        ids: &[DocId],
+        extent: Extent,
+        visit: &mut impl FnMut(Row<'_>) -> Result<Scan, E>,
+    ) -> Result<Scan, E> {
+        for (chunk, place) in ids.chunks(DOCUMENTS).zip((0..).step_by(DOCUMENTS)) {
+            let mut missing = Vec::new();
+            let docs = self.docs(collection, chunk, &mut missing)?;
+            if !missing.is_empty() {
+                if extent == Extent::Whole {
+                    self.docs(collection, &ids[place + chunk.len()..], &mut missing)?;
+                }
+                missing.sort_unstable();
+                missing.dedup();
+                return Err(ReadError::NotResident(missing).into());
+            }
+            for (id, doc) in chunk.iter().zip(&docs) {
+                if visit(Row::new(id, doc))? == Scan::Stop {
+                    return Ok(Scan::Stop);
+                }
+            }
+        }
+        Ok(Scan::Continue)
+    }
+
+    /// Returns documents as long as no block is missing, and all the blocks that are.
+    fn docs(
+        &self,
+        collection: &CollectionName,
+        ids: &[DocId],
+        missing: &mut Vec<store::BlockId>,
+    ) -> Result<Vec<Packed>, ReadError> {
+        let mut docs = Vec::new();
+        for id in ids {
+            match self.doc(collection, id) {
+                Ok(doc) if missing.is_empty() => docs.push(doc),
+                Ok(_) => {}
+                Err(ReadError::NotResident(blocks)) => missing.extend(blocks),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(docs)
+    }
+
+    /// Counts the live documents of a collection: walks it once, and then knows until the store moves by itself.
+    #[allow(dead_code, reason = "statements call it when planning knows of counts")]
+    pub fn count(&self, collection: &CollectionName) -> Result<u64, ReadError> {
+        let stored = match self.indexes().counts.known(collection) {
+            Some(count) => count,
+            None => {
+                let mut count = 0;
+                View::new(self.store(), self.indexes(), Vec::new()).scan(
+                    collection,
+                    Extent::Whole,
+                    |row| -> Result<Scan, ReadError> {
+                        count += u64::from(row.is_live()?);
+                        Ok(Scan::Continue)
+                    },
+                )?;
+                self.indexes().counts.learn(collection, count);
+                count
+            }
+        };
+        let mut count = stored;
+        for (key, after) in self.drafted(collection) {
+            let before = match self.store().get(key)? {
+                Some(bytes) => Packed::of(crate::view::split(&bytes)?.1).is_live(),
+                None => false,
+            };
+            count = count + u64::from(after.is_some_and(Packed::is_live)) - u64::from(before);
+        }
+        Ok(count)
+    }
+}
+
+/// The drafted documents of a scan's collection.
+struct Overlay {
+    /// All of them.
+    ids: BTreeSet<DocId>,
+    /// Their rows in the ranges of the scan, ascending.
+    rows: Vec<IndexRow>,
+}
+
+impl Overlay {
+    fn new<S: Store>(view: &View<'_, S>, scan: &IndexScan) -> Overlay {
+        let ranges = Ranges::of(scan);
+        let needed = key::needed(std::iter::once(&scan.index));
+        let mut overlay = Overlay { ids: BTreeSet::new(), rows: Vec::new() };
+        for (id, after) in view.drafted_ids(&scan.index.collection) {
+            if let Some(object) = after.and_then(|after| after.fields(id, &needed)) {
+                let row = key::row(&scan.index, &object, id);
+                overlay.rows.extend(Some(row).filter(|(key, _)| ranges.contain(key)));
+            }
+            overlay.ids.insert(id.clone());
+        }
+        overlay.rows.sort_unstable();
+        overlay
+    }
+
+    /// Takes the rows of drafted documents out.
+    fn hide(&self, index: &Index, rows: &mut Vec<IndexRow>) -> Result<(), ReadError> {
+        if self.ids.is_empty() {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        rows.retain(|(key, note)| match id_of(index, key, note) {
+            Ok(id) => !self.ids.contains(&id),
+            Err(error) => {
+                outcome = Err(error);
+                true
+            }
+        });
+        outcome
+    }
+}
+
+fn id_of(index: &Index, key: &Key, note: &[u8]) -> Result<DocId, ReadError> {
+    key::id_of(index, key.as_bytes(), note).map(DocId::from_stored)
+}
