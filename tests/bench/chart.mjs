@@ -19,7 +19,7 @@ const labels = {
   pouchdb: 'PouchDB',
   yjs: 'Yjs',
   sqlite: 'SQLite',
-  'sqlite-opfs': 'SQLite OPFS',
+  'sqlite-opfs': 'on OPFS',
 };
 
 const width = 520;
