@@ -112,6 +112,14 @@ impl std::fmt::Debug for Around<'_> {
 impl Code {
     /// Evaluates the expression.
     pub fn evaluate<'a>(&'a self, environment: Environment<'a>) -> Answer<'a> {
+        let answer = self.answer(environment);
+        match environment.budget {
+            None => answer,
+            Some(budget) => iteration::charged(answer, budget),
+        }
+    }
+
+    fn answer<'a>(&'a self, environment: Environment<'a>) -> Answer<'a> {
         match self {
             Code::Array(items) => array(items, environment),
             Code::Between(operands, negation) => between(operands, *negation, environment),

@@ -111,6 +111,13 @@ fn nesting_is_bounded_and_fits_a_small_stack() {
             ("a OR b XOR c AND d = e || f + g * (", ")"),
             ("NOT a OR b AND c BETWEEN 1 AND - (", ")"),
             ("x LIKE y = z IN [", "]"),
+            ("cast(", " AS string)"),
+            ("position('a' IN ", ")"),
+            ("trim(both 'a' FROM ", ")"),
+            ("trim(", ")"),
+            ("'a' SIMILAR TO (", ")"),
+            ("regexp_like('a', ", ")"),
+            ("date_format(1, ", ")"),
             ("ANY x IN ", " SATISFIES x END"),
             ("EVERY k:x WITHIN a SATISFIES ", " END"),
             ("ARRAY ", " FOR x IN a END"),
@@ -140,4 +147,64 @@ fn long_chains_are_flat() {
         exercise(&format!("SELECT a{} FROM c", ".b[0]".repeat(20_000)));
         exercise(&format!("SELECT {}a FROM c", "a IS NULL IS NULL ".repeat(20_000)));
     });
+}
+
+#[test]
+fn telling_comprehensions_from_names_takes_linear_time() {
+    on_a_small_stack(|| {
+        for text in ["array - ", "array (", "ARRAY x + ", "OBJECT a:", "any ", "array [", "ARRAY ", "EVERY AND "] {
+            exercise(&format!("SELECT {} FROM c", text.repeat(50_000)));
+            exercise(&format!("SELECT * FROM c WHERE {}a", text.repeat(50_000)));
+        }
+    });
+}
+
+#[test]
+fn patterns_and_json_of_any_text_are_harmless() {
+    on_a_small_stack(|| {
+        for pattern in ["(", "[", "{", "(?:", "a{9999999}", "[[:", "\\\\", "(a|", "[^", "x*", "é{2,", "(?i", "\\\\p{L}"]
+        {
+            for times in [1, 60, 5_000] {
+                let pattern = pattern.repeat(times);
+                for closed in [&pattern, &format!("{pattern}{}", ")".repeat(times))] {
+                    exercise(&format!("SELECT b SIMILAR TO '{closed}', regexp_like(b, '{closed}', 'imsx') FROM c"));
+                    exercise(&format!("SELECT b SIMILAR TO '{closed}' || b, regexp_like(b, '{closed}' || b) FROM c"));
+                }
+            }
+        }
+        for json in ["[", "{\"a\":", "\"", "-", "1e", "[1,"] {
+            exercise(&format!("SELECT deserialize_json('{}')", json.repeat(50_000)));
+        }
+    });
+}
+
+#[test]
+fn dates_of_any_numbers_are_missing_and_no_panic() {
+    let moments = [
+        "9223372036854775807",
+        "-9223372036854775808",
+        "253402300799999",
+        "-62167219200000",
+        "'9999-12-31T23:59:59.999-23:59'",
+        "'0000-01-01T00:00:00+23:59'",
+        "1e18",
+        "''",
+        "'é'",
+    ];
+    for moment in moments {
+        for part in ["year", "quarter", "month", "week", "day", "millisecond"] {
+            for count in ["9223372036854775807", "-9223372036854775808", "1", "-1"] {
+                exercise(&format!(
+                    "SELECT date_add({moment}, {count}, '{part}') AS a, date_sub({moment}, {count}, '{part}') AS b, \
+                     date_trunc({moment}, '{part}') AS c, date_diff({moment}, {count}, '{part}') AS d, \
+                     date_range({moment}, {count}, '{part}', {count}) AS e, date_part({moment}, '{part}', '-23:59') AS f"
+                ));
+            }
+        }
+        for format in ["%F %T.%L %z", "YYYY-MM-DDThh:mm:ss.sssTZD", "%G %V %j %s %Q %é", "%", "%:", "é%"] {
+            exercise(&format!("SELECT date_format({moment}, '{format}', 'local'), date_cast('{format}', '{format}')"));
+            exercise(&format!("SELECT date_cast(cast({moment} AS string), '%Q'), duration_format({moment})"));
+            exercise(&format!("SELECT date_cast(cast({moment} AS string), '%s', 'UTC'), duration_cast({moment})"));
+        }
+    }
 }
