@@ -416,6 +416,35 @@ impl Draw {
     }
 }
 
+impl Draw {
+    fn bounds(&mut self, fields: usize) -> KeyBounds {
+        let equal = (0..self.below(fields as u64 + 1)).map(|_| self.value()).collect();
+        let mut bound = || match self.below(3) {
+            0 => Bound::Unbounded,
+            1 => Bound::Included(self.value()),
+            _ => Bound::Excluded(self.value()),
+        };
+        KeyBounds { equal, low: bound(), high: bound() }
+    }
+}
+
+/// Runs a statement, perhaps in a transaction, and returns its rows.
+fn run(world: &mut World, transaction: Option<TransactionId>, text: &str, args: Object) -> Vec<Value> {
+    let (ticket, text) = (world.ticket(), text.to_owned());
+    world.input(ONE, Input::Execute { ticket, transaction, text, args, durability: Durability::Relaxed });
+    match world.nodes[ONE].replies.remove(&ticket) {
+        Some(Ok(Reply::Rows { rows, .. })) => rows,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn insert(world: &mut World, transaction: Option<TransactionId>, id: i64, draw: &mut Draw) {
+    let mut document = Object::from([("_id".to_owned(), Value::Int(id))]);
+    ["x", "y"].iter().for_each(|name| document.extend(draw.value().map(|value| ((*name).to_owned(), value))));
+    let args = Object::from([("d".to_owned(), Value::Object(document))]);
+    run(world, transaction, "INSERT INTO a DOCUMENTS (:d) ON ID CONFLICT DO UPDATE", args);
+}
+
 fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) => order::compare(a, b),
@@ -451,19 +480,21 @@ fn scans_answer_as_the_order_of_values_does() {
         if draw.below(2) == 0 {
             world.create(ONE, "a", "i", keys);
         }
-        for id in 0..60 {
-            let mut args = Object::from([("_id".to_owned(), Value::Int(id % 45))]);
-            ["x", "y"].iter().for_each(|name| args.extend(draw.value().map(|value| ((*name).to_owned(), value))));
-            let (ticket, text) = (world.ticket(), "INSERT INTO a DOCUMENTS (:d) ON ID CONFLICT DO UPDATE".to_owned());
-            let args = Object::from([("d".to_owned(), Value::Object(args))]);
-            world.input(ONE, Input::Execute { ticket, transaction: None, text, args, durability: Durability::Relaxed });
-        }
+        let id = |draw: &mut Draw| draw.below(130) as i64;
+        (0..150).for_each(|_| insert(&mut world, None, id(&mut draw), &mut draw));
         if world.nodes[ONE].engine.indexes().is_empty() {
             world.create(ONE, "a", "i", keys);
         }
         world.check(ONE);
         let index = world.index(ONE, "i");
-        let documents = world.rows(ONE, "SELECT * FROM a");
+        let ticket = world.ticket();
+        world.input(ONE, Input::Begin { ticket, read_only: false });
+        let transaction = Some(TransactionId(1));
+        (0..draw.below(2) * 40).for_each(|_| insert(&mut world, transaction, id(&mut draw), &mut draw));
+        let evicted = id(&mut draw);
+        run(&mut world, transaction, &format!("DELETE FROM a WHERE _id < {}", draw.below(20)), Object::new());
+        run(&mut world, transaction, &format!("EVICT FROM a WHERE _id = {evicted}"), Object::new());
+        let documents = run(&mut world, transaction, "SELECT * FROM a", Object::new());
         let values = |document: &Object| -> Vec<Option<Value>> {
             let at = |key: &IndexKey| {
                 let first = document.get(&key.path[0]);
@@ -472,18 +503,12 @@ fn scans_answer_as_the_order_of_values_does() {
             index.keys.iter().map(at).collect()
         };
         for _ in 0..40 {
-            let equal = (0..draw.below(index.keys.len() as u64 + 1)).map(|_| draw.value()).collect();
-            let mut bound = || match draw.below(3) {
-                0 => Bound::Unbounded,
-                1 => Bound::Included(draw.value()),
-                _ => Bound::Excluded(draw.value()),
-            };
-            let bounds = KeyBounds { equal, low: bound(), high: bound() };
+            let bounds: Vec<KeyBounds> = (0..1 + draw.below(3) / 2 * 2).map(|_| draw.bounds(index.keys.len())).collect();
             let mut expected: Vec<(Vec<Option<Value>>, DocId)> = documents
                 .iter()
                 .filter_map(Value::as_object)
                 .map(|document| (values(document), DocId::new(&document["_id"]).expect("it is an id")))
-                .filter(|(values, _)| lies_in(&bounds, values))
+                .filter(|(values, _)| bounds.iter().any(|bounds| lies_in(bounds, values)))
                 .collect();
             expected.sort_by(|(a, left), (b, right)| {
                 let fields = a.iter().zip(b).zip(&index.keys).map(|((a, b), key)| {
@@ -496,15 +521,17 @@ fn scans_answer_as_the_order_of_values_does() {
             let engine = &world.nodes[ONE].engine;
             let unknown = Indexes::default();
             for indexes in [&engine.indexes, &unknown] {
-                let view = View::new(&engine.store, indexes, Vec::new());
+                let draft = &engine.transactions.open[&TransactionId(1)].draft;
+                let view = View::new(&engine.store, indexes, vec![draft]);
                 for (extent, reverse, covering) in [
                     (Extent::Whole, false, false),
                     (Extent::Some, false, false),
                     (Extent::Whole, true, false),
+                    (Extent::Some, true, false),
                     (Extent::Some, true, true),
                     (Extent::Some, false, true),
                 ] {
-                    let scan = IndexScan { index: index.clone(), bounds: vec![bounds.clone()], reverse, covering };
+                    let scan = IndexScan { index: index.clone(), bounds: bounds.clone(), reverse, covering };
                     let found = found(&view, &scan, extent, usize::MAX);
                     let mut ids: Vec<DocId> = found.iter().map(|(id, _)| id.clone()).collect();
                     if reverse {
