@@ -5,8 +5,6 @@
 //! Where rows that were cut could be out of order, or lie outside of the bounds, their documents say where they belong. An
 //! index that cannot be read is replaced by a walk over the collection that makes the rows it would have.
 
-use std::collections::BTreeSet;
-
 use dql::{Access, Index, IndexScan};
 use store::{Key, KeyRange, ReadError, Store, Visit};
 use value::{CollectionName, DocId};
@@ -373,8 +371,8 @@ impl<S: Store> View<'_, S> {
 
 /// The drafted documents of a scan's collection.
 struct Overlay {
-    /// All of them.
-    ids: BTreeSet<DocId>,
+    /// All of them, ascending.
+    ids: Vec<DocId>,
     /// Their rows in the ranges of the scan, ascending.
     rows: Vec<IndexRow>,
 }
@@ -383,13 +381,13 @@ impl Overlay {
     fn new<S: Store>(view: &View<'_, S>, scan: &IndexScan) -> Overlay {
         let ranges = Ranges::of(scan);
         let needed = key::needed(std::iter::once(&scan.index));
-        let mut overlay = Overlay { ids: BTreeSet::new(), rows: Vec::new() };
+        let mut overlay = Overlay { ids: Vec::new(), rows: Vec::new() };
         for (id, after) in view.drafted_ids(&scan.index.collection) {
             if let Some(object) = after.and_then(|after| after.fields(id, &needed)) {
                 let row = key::row(&scan.index, &object, id);
                 overlay.rows.extend(Some(row).filter(|(key, _)| ranges.contain(key)));
             }
-            overlay.ids.insert(id.clone());
+            overlay.ids.push(id.clone());
         }
         overlay.rows.sort_unstable();
         overlay
@@ -415,7 +413,7 @@ impl Overlay {
         }
         let mut outcome = Ok(());
         rows.retain(|(key, note)| match id_of(index, key, note) {
-            Ok(id) => !self.ids.contains(&id),
+            Ok(id) => self.ids.binary_search(&id).is_err(),
             Err(error) => {
                 outcome = Err(error);
                 true
