@@ -26,8 +26,8 @@ pub use catalogue::{Catalogue, IndexListing};
 pub use check::check_indexes;
 pub use job::{IndexChange, IndexDefinition, IndexJob};
 
-use catalogue::RECORD;
 use build::StepSize;
+use catalogue::RECORD;
 use count::Counts;
 
 use crate::draft::{Change, Draft};

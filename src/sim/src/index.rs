@@ -31,7 +31,8 @@ impl Cluster {
         }
         if self.indexes.chance(60) {
             let number = self.indexes.index(KEYS.len());
-            let collection = CollectionName::new(COLLECTIONS[self.indexes.index(COLLECTIONS.len())]).expect("it is short");
+            let collection =
+                CollectionName::new(COLLECTIONS[self.indexes.index(COLLECTIONS.len())]).expect("it is short");
             let (name, keys) = (format!("i{number}"), KEYS[number].iter().map(key).collect());
             let change = match self.indexes.chance(650) {
                 true => {

@@ -214,8 +214,8 @@ impl Catalogue {
 
 fn decode_entry(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     let number = r.fixed64()?;
-    let collection = CollectionName::new(r.str(COLLECTION_NAME_BYTES_MAX)?)
-        .map_err(|_| DecodeError::Invalid("collection name"))?;
+    let collection =
+        CollectionName::new(r.str(COLLECTION_NAME_BYTES_MAX)?).map_err(|_| DecodeError::Invalid("collection name"))?;
     let name = r.str(NAME_BYTES_MAX)?.to_owned();
     let keys = (0..r.count(FIELDS_MAX)?).map(|_| decode_field(r)).collect::<Result<Vec<_>, _>>()?;
     let progress = match r.u8()? {

@@ -125,12 +125,7 @@ fn change(catalogue: &mut Catalogue, change: &IndexChange, number: u64) -> Resul
     }
 }
 
-fn check(
-    catalogue: &Catalogue,
-    collection: &CollectionName,
-    name: &str,
-    keys: &[IndexKey],
-) -> Result<(), Failure> {
+fn check(catalogue: &Catalogue, collection: &CollectionName, name: &str, keys: &[IndexKey]) -> Result<(), Failure> {
     let limit = |message: String| Err(Failure::new(ErrorCode::QueryIndexLimit, message));
     if keys.is_empty() || keys.len() > FIELDS_MAX {
         return limit(format!("an index has 1 to {FIELDS_MAX} fields, and this one has {}", keys.len()));
@@ -140,7 +135,9 @@ fn check(
     }
     let same = catalogue.entries.iter().filter(|entry| entry.index.collection == *collection);
     if same.count() >= INDEXES_MAX {
-        return limit(format!("a collection has at most {INDEXES_MAX} indexes; drop one that {collection} does not need"));
+        return limit(format!(
+            "a collection has at most {INDEXES_MAX} indexes; drop one that {collection} does not need"
+        ));
     }
     let twice = |place: usize| keys[..place].iter().any(|key| key.path == keys[place].path);
     match (0..keys.len()).find(|place| twice(*place) || keys[*place].path.is_empty()) {

@@ -51,12 +51,10 @@ impl<S: Store> View<'_, S> {
     ) -> Result<(), E> {
         match access {
             Access::Index(scan) => self.find_by_index(scan, extent, &mut visit),
-            Access::All | Access::Ids(_) | Access::Intersection(_) | Access::Union(_) => {
-                match self.ids(collection, access)? {
-                    None => self.scan(collection, extent, visit),
-                    Some(ids) => self.visit_docs(collection, &ids, extent, &mut visit).map(drop),
-                }
-            }
+            Access::All | Access::Ids(_) | Access::Intersection(_) | Access::Union(_) => match self.ids(access)? {
+                None => self.scan(collection, extent, visit),
+                Some(ids) => self.visit_docs(collection, &ids, extent, &mut visit).map(drop),
+            },
         }
     }
 
@@ -80,7 +78,7 @@ impl<S: Store> View<'_, S> {
     }
 
     /// Returns the `_id`s that an access finds in the order of their bytes; `None`: all of the collection.
-    fn ids(&self, collection: &CollectionName, access: &Access) -> Result<Option<Vec<DocId>>, ReadError> {
+    fn ids(&self, access: &Access) -> Result<Option<Vec<DocId>>, ReadError> {
         let mut ids = match access {
             Access::All => return Ok(None),
             // A value that cannot identify identifies nothing.
@@ -89,7 +87,7 @@ impl<S: Store> View<'_, S> {
             Access::Intersection(accesses) => {
                 let mut common: Option<Vec<DocId>> = None;
                 for access in accesses {
-                    let Some(found) = self.ids(collection, access)? else { continue };
+                    let Some(found) = self.ids(access)? else { continue };
                     let both = match common.take() {
                         None => found,
                         Some(common) => common.into_iter().filter(|id| found.binary_search(id).is_ok()).collect(),
@@ -101,7 +99,7 @@ impl<S: Store> View<'_, S> {
             Access::Union(accesses) => {
                 let mut all = Vec::new();
                 for access in accesses {
-                    let Some(found) = self.ids(collection, access)? else { return Ok(None) };
+                    let Some(found) = self.ids(access)? else { return Ok(None) };
                     all.extend(found);
                 }
                 all
