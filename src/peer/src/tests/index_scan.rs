@@ -26,12 +26,13 @@ impl Draw {
     /// Few values, of all kinds, and texts that share more than a key holds of them.
     fn value(&mut self) -> Option<Value> {
         let long = |tail: &str| Value::from(format!("{}{tail}", "l".repeat(600)).as_str());
-        match self.below(14) {
+        match self.below(15) {
             0 => None,
             1 => Some(Value::Null),
             2 => Some(Value::Bool(self.below(2) == 0)),
             3 => Some(Value::Float(self.below(3) as f64)),
             4 => Some(Value::Float(0.5)),
+            14 => Some(Value::Float(-0.0)),
             5..8 => Some(Value::Int(self.below(4) as i64)),
             8 => Some(long(["a", "b", "c", "d", "e"][self.below(5) as usize])),
             9 => Some(Value::from(["", "a", "ab", "b"][self.below(4) as usize])),
