@@ -5,6 +5,7 @@
 mod export;
 mod harness;
 mod index;
+mod index_scan;
 mod local;
 mod repair;
 mod replication;
