@@ -375,7 +375,8 @@ fn after_a_block_was_lost_all_indexes_are_built_again() {
     shared.devices[ONE].lose(middle);
     let again = shared.open(ONE);
     shared.input(again, Input::MayCompact(true));
-    shared.number(again, "SELECT COUNT(*) AS n FROM b");
+    // A count of all reads no document, so a field is counted.
+    shared.number(again, "SELECT COUNT(other) AS n FROM b");
     shared.check(again);
     shared.ok(again, "INSERT INTO c DOCUMENTS ({'_id': 1})");
     shared.ok(again, "UPDATE b SET x = 'y' WHERE _id < 5");
