@@ -30,7 +30,7 @@ mod token;
 pub use ast::{ConflictPolicy, FieldType, Statement};
 pub use context::{Context, Index, IndexKey, UtcOnly, Zones};
 pub use error::{DqlError, Span};
-pub use evaluate::Around;
+pub use evaluate::{Around, FieldRow};
 pub use explain::explain as explained;
 pub use function::{Aggregate, Function};
 pub use iteration::{Iteration, IterationKind, Reach};

@@ -5,6 +5,7 @@
 //! Invariants: rows keep the order of the documents where ORDER BY leaves them equal or is absent; with ORDER BY and LIMIT no
 //! more than the wanted rows are held; a row is an object, and a field that is MISSING is not in it.
 
+mod groups;
 mod runner;
 mod window;
 
@@ -14,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use value::{Object, Value};
 
 use crate::aggregate::{Accumulator, Key, compare};
-use crate::evaluate::{Around, Code, Environment};
+use crate::evaluate::{Around, Environment, FieldRow};
 use crate::plan::{Grouping, Item, Select};
+use groups::Groups;
 
 pub use runner::{Reader, Request, Runner, Taker};
 
@@ -35,7 +37,7 @@ pub struct SelectRun<'a> {
     around: Around<'a>,
     /// The documents that wait for their window functions.
     windowed: Vec<Object>,
-    groups: BTreeMap<Key, Vec<Accumulator>>,
+    groups: Groups,
     seen: BTreeSet<Key>,
     rows: Vec<Value>,
     /// The rows with ORDER BY.
@@ -86,7 +88,7 @@ impl<'a> SelectRun<'a> {
             select,
             around,
             windowed: Vec::new(),
-            groups: BTreeMap::new(),
+            groups: Groups::default(),
             seen: BTreeSet::new(),
             rows: Vec::new(),
             sorted: BTreeMap::new(),
@@ -97,39 +99,63 @@ impl<'a> SelectRun<'a> {
 
     /// Says whether a document can add to the answer, from its deciding fields alone (`Select::deciding`).
     pub fn wants(&self, object: &Object) -> bool {
-        if !self.holds(object) {
-            return false;
-        }
+        self.wants_row(self.environment(Some(object), None))
+    }
+
+    /// As `wants`.
+    pub fn wants_fields(&self, row: FieldRow<'_>) -> bool {
+        self.wants_row(self.environment(None, Some(row)))
+    }
+
+    fn wants_row(&self, environment: Environment<'_>) -> bool {
+        self.holds(environment) && !self.comes_too_late(environment)
+    }
+
+    /// Says whether as many rows are held as are wanted, and all go before this one.
+    fn comes_too_late(&self, environment: Environment<'_>) -> bool {
         // A distinct row that comes too late must still be seen, or its equal would take a place that is not its own.
         let by_place = self.select.grouping.is_none() && self.select.windows.is_empty() && !self.select.distinct;
-        let full = by_place && self.wanted().is_some_and(|wanted| self.sorted.len() >= wanted);
-        match self.sorted.last_key_value().filter(|_| full) {
-            Some((last, _)) => self.place(self.environment(object)) < *last,
-            None => true,
+        if !by_place || self.wanted().is_none_or(|wanted| self.sorted.len() < wanted) {
+            return false;
         }
+        let Some((last, _)) = self.sorted.last_key_value() else { return false };
+        for ((key, descending), (held, _)) in self.select.order.iter().zip(&last.keys) {
+            match compare(key.evaluate(environment).as_deref(), held.as_ref()) {
+                Ordering::Equal => {}
+                ordering => return ordering.is_gt() != *descending,
+            }
+        }
+        true
     }
 
     /// Takes a document in; it includes `_id`.
     pub fn push(&mut self, object: &Object) -> Flow {
+        self.push_row(Environment { document: Some(object), around: self.around, ..Environment::default() })
+    }
+
+    /// Takes a document in by the fields that are needed; not of a SELECT that needs all.
+    pub fn push_fields(&mut self, row: FieldRow<'_>) -> Flow {
+        self.push_row(Environment { fields: Some(row), around: self.around, ..Environment::default() })
+    }
+
+    fn push_row(&mut self, environment: Environment<'_>) -> Flow {
         if self.select.limit == Some(0) {
             return Flow::Enough;
         }
-        if !self.holds(object) {
+        if !self.holds(environment) {
             return Flow::Continue;
         }
         match &self.select.grouping {
             Some(grouping) => {
-                self.group(grouping, object);
+                self.group(grouping, environment);
                 Flow::Continue
             }
             None if !self.select.windows.is_empty() => {
-                self.windowed.push(object.clone());
+                self.windowed.push(environment.object());
                 Flow::Continue
             }
-            None => {
-                let environment = Environment { document: Some(object), around: self.around, ..Environment::default() };
-                self.add(environment)
-            }
+            None if self.comes_too_late(environment) => Flow::Continue,
+            None => self.add(environment),
         }
     }
 
@@ -147,21 +173,19 @@ impl<'a> SelectRun<'a> {
         self.rows
     }
 
-    fn holds(&self, object: &Object) -> bool {
-        Code::holds(self.select.filter.as_ref(), object, self.around)
+    fn holds(&self, environment: Environment<'_>) -> bool {
+        self.select.filter.as_ref().is_none_or(|filter| filter.is_true(environment))
     }
 
-    fn environment<'b>(&self, object: &'b Object) -> Environment<'b>
+    fn environment<'b>(&self, document: Option<&'b Object>, fields: Option<FieldRow<'b>>) -> Environment<'b>
     where
         'a: 'b,
     {
-        Environment { document: Some(object), around: self.around, ..Environment::default() }
+        Environment { document, fields, around: self.around, ..Environment::default() }
     }
 
-    fn group(&mut self, grouping: &Grouping, object: &Object) {
-        let environment = Environment { document: Some(object), around: self.around, ..Environment::default() };
-        let key = Key(grouping.keys.iter().map(|key| key.value(environment)).collect());
-        let accumulators = self.groups.entry(key).or_insert_with(|| vec![Accumulator::default(); grouping.calls.len()]);
+    fn group(&mut self, grouping: &Grouping, environment: Environment<'_>) {
+        let accumulators = self.groups.of(&grouping.keys, environment, grouping.calls.len());
         for (accumulator, call) in accumulators.iter_mut().zip(&grouping.calls) {
             accumulator.push(call, environment);
         }
@@ -180,9 +204,9 @@ impl<'a> SelectRun<'a> {
     }
 
     fn finish_groups(&mut self, grouping: &Grouping) {
-        let mut groups = std::mem::take(&mut self.groups);
+        let mut groups = std::mem::take(&mut self.groups).into_sorted();
         if grouping.keys.is_empty() && groups.is_empty() {
-            groups.insert(Key(Vec::new()), vec![Accumulator::default(); grouping.calls.len()]);
+            groups.push((Key(Vec::new()), vec![Accumulator::default(); grouping.calls.len()]));
         }
         for (Key(mut slots), accumulators) in groups {
             slots.extend(accumulators.iter().zip(&grouping.calls).map(|(accumulator, call)| accumulator.result(call)));

@@ -15,7 +15,7 @@ use value::{Object, Value};
 use super::{Flow, SelectRun, project};
 use crate::aggregate::{Key, compare};
 use crate::ast::SetOperator;
-use crate::evaluate::{Answerer, Answers, Around, Environment, Subquery, SubqueryKind};
+use crate::evaluate::{Answerer, Answers, Around, Environment, FieldRow, Subquery, SubqueryKind};
 use crate::needed::Needed;
 use crate::plan::{Access, Body, From, Join, Query, Rows, Select, Set, Side, Source, row_environment};
 
@@ -55,6 +55,16 @@ pub trait Taker {
 
     /// Takes a document in.
     fn take(&mut self, object: &Object) -> Flow;
+
+    /// As `wants`, where the fields are at hand without the document.
+    fn wants_fields(&mut self, _row: FieldRow<'_>) -> bool {
+        true
+    }
+
+    /// As `take`, by the needed fields; `None`: the document itself is wanted.
+    fn take_fields(&mut self, _row: FieldRow<'_>) -> Option<Flow> {
+        None
+    }
 }
 
 impl Taker for SelectRun<'_> {
@@ -64,6 +74,14 @@ impl Taker for SelectRun<'_> {
 
     fn take(&mut self, object: &Object) -> Flow {
         self.push(object)
+    }
+
+    fn wants_fields(&mut self, row: FieldRow<'_>) -> bool {
+        SelectRun::wants_fields(self, row)
+    }
+
+    fn take_fields(&mut self, row: FieldRow<'_>) -> Option<Flow> {
+        Some(self.push_fields(row))
     }
 }
 
@@ -294,6 +312,13 @@ impl<T: ?Sized, R: Reader> Counting<'_, '_, T, R> {
     fn count(&self) {
         self.runner.read.set(self.runner.read.get() + 1);
     }
+
+    fn go_on(&self, flow: Flow) -> Flow {
+        match flow {
+            Flow::Continue if self.runner.stop.borrow().is_some() => Flow::Enough,
+            flow => flow,
+        }
+    }
 }
 
 impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
@@ -306,10 +331,21 @@ impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
         if !self.asks {
             self.count();
         }
-        match self.taker.take(object) {
-            Flow::Continue if self.runner.stop.borrow().is_some() => Flow::Enough,
-            flow => flow,
+        let flow = self.taker.take(object);
+        self.go_on(flow)
+    }
+
+    fn wants_fields(&mut self, row: FieldRow<'_>) -> bool {
+        self.count();
+        self.taker.wants_fields(row)
+    }
+
+    fn take_fields(&mut self, row: FieldRow<'_>) -> Option<Flow> {
+        let flow = self.taker.take_fields(row)?;
+        if !self.asks {
+            self.count();
         }
+        Some(self.go_on(flow))
     }
 }
 
