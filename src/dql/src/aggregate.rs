@@ -31,8 +31,11 @@ pub(crate) struct Accumulator {
     floats: f64,
     has_floats: bool,
     extreme: Option<Value>,
-    /// All numbers of MEDIAN; the least and the greatest of MID.
-    numbers: Vec<f64>,
+    /// The numbers of MEDIAN in order, each with how many came before, which tells equal ones apart. A set, as for DISTINCT:
+    /// a sort of its own is kilobytes of WebAssembly.
+    numbers: BTreeSet<Key>,
+    /// The least and the greatest number of MID.
+    bounds: Option<(f64, f64)>,
     seen: BTreeSet<Key>,
 }
 
@@ -89,17 +92,13 @@ impl Accumulator {
                 self.has_floats = true;
             }
             (Aggregate::Max, value) => self.keep(value, Ordering::Greater),
-            (Aggregate::Median, value) => self.numbers.extend(value.as_float()),
+            (Aggregate::Median, value) => {
+                self.numbers.insert(Key(vec![Some(value), Some(Value::Int(self.count as i64))]));
+            }
             (Aggregate::Mid, value) => {
-                self.numbers.extend(value.as_float());
-                // Two in order are enough: the least and the greatest so far.
-                if let [first, .., last] = self.numbers[..] {
-                    let (least, greatest) = self
-                        .numbers
-                        .iter()
-                        .fold((first, last), |(least, greatest), number| (least.min(*number), greatest.max(*number)));
-                    self.numbers = vec![least, greatest];
-                }
+                let number = value.as_float().unwrap_or(0.0);
+                let (least, greatest) = self.bounds.unwrap_or((number, number));
+                self.bounds = Some((least.min(number), greatest.max(number)));
             }
             (Aggregate::Min, value) => self.keep(value, Ordering::Less),
             (Aggregate::Avg | Aggregate::Count | Aggregate::Sum, _) => {}
@@ -112,6 +111,14 @@ impl Accumulator {
         }
     }
 
+    fn median(&self) -> Option<Value> {
+        let middle = self.numbers.len().checked_sub(1)? / 2;
+        let mut upper = self.numbers.iter().skip(middle).filter_map(|Key(number)| number.first()?.as_ref()?.as_float());
+        let low = upper.next()?;
+        let high = if self.numbers.len().is_multiple_of(2) { upper.next()? } else { low };
+        finite(f64::midpoint(low, high))
+    }
+
     /// Returns the aggregate.
     pub fn result(&self, call: &Call) -> Option<Value> {
         let sum = self.ints as f64 + self.floats;
@@ -120,20 +127,14 @@ impl Accumulator {
             _ if self.count == 0 => None,
             Aggregate::Avg => finite(sum / self.count as f64),
             Aggregate::Max | Aggregate::Min => self.extreme.clone(),
-            Aggregate::Median => median(self.numbers.clone()),
-            Aggregate::Mid => finite(f64::midpoint(*self.numbers.first()?, *self.numbers.last()?)),
+            Aggregate::Median => self.median(),
+            Aggregate::Mid => self.bounds.and_then(|(least, greatest)| finite(f64::midpoint(least, greatest))),
             Aggregate::Sum => match i64::try_from(self.ints) {
                 Ok(int) if !self.has_floats => Some(Value::Int(int)),
                 _ => finite(sum),
             },
         }
     }
-}
-
-fn median(mut numbers: Vec<f64>) -> Option<Value> {
-    numbers.sort_unstable_by(f64::total_cmp);
-    let (low, high) = (numbers.get((numbers.len() - 1) / 2)?, numbers.get(numbers.len() / 2)?);
-    finite(f64::midpoint(*low, *high))
 }
 
 /// Says whether an aggregate takes a value in.

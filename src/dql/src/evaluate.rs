@@ -152,6 +152,7 @@ impl Code {
         }
     }
 
+    #[inline(always)]
     fn answer<'a>(&'a self, environment: Environment<'a>) -> Answer<'a> {
         match self {
             Code::Array(items) => array(items, environment),
@@ -310,6 +311,7 @@ enum Truth {
 }
 
 impl Truth {
+    #[inline(always)]
     fn of(answer: &Answer<'_>) -> Truth {
         match answer.as_deref() {
             Some(Value::Bool(true)) => Truth::True,
@@ -386,6 +388,7 @@ fn chain<'a>(first: &'a Code, rest: &'a [(Operator, Code)], environment: Environ
 }
 
 /// Applies an operator to two values that are there.
+#[inline(always)]
 fn operate<'a>(operator: Operator, left: Cow<'a, Value>, right: &Value) -> Answer<'a> {
     let compared = || order::comparable(&left, right).then(|| order::compare(&left, right));
     match operator {

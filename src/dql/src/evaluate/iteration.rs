@@ -107,6 +107,7 @@ fn result(iteration: &Iteration<Code>, environment: Environment<'_>, budget: &Ce
 
 /// Counts what an expression inside of an iteration has made; nothing when that is too much. What is only borrowed, and
 /// numbers and the like, cost nothing.
+#[cold]
 pub(super) fn charged<'a>(answer: Answer<'a>, budget: &Cell<Budget>) -> Answer<'a> {
     match &answer {
         Some(Cow::Owned(made @ (Value::Array(_) | Value::Bytes(_) | Value::Object(_) | Value::Str(_)))) => {
