@@ -40,6 +40,8 @@ pub struct SelectRun<'a> {
     groups: Groups,
     seen: BTreeSet<Key>,
     rows: Vec<Value>,
+    /// The places of the rows that go first of those previewed, and their numbers.
+    previewed: BTreeMap<Place, usize>,
     /// The rows with ORDER BY.
     sorted: BTreeMap<Place, Value>,
     /// How many rows came with ORDER BY.
@@ -91,6 +93,7 @@ impl<'a> SelectRun<'a> {
             groups: Groups::default(),
             seen: BTreeSet::new(),
             rows: Vec::new(),
+            previewed: BTreeMap::new(),
             sorted: BTreeMap::new(),
             came: 0,
             skipped: 0,
@@ -113,12 +116,20 @@ impl<'a> SelectRun<'a> {
 
     /// Says whether as many rows are held as are wanted, and all go before this one.
     fn comes_too_late(&self, environment: Environment<'_>) -> bool {
+        self.is_chosen_by_place() && self.goes_last(&self.sorted, environment)
+    }
+
+    /// Says whether ORDER BY and LIMIT alone decide which rows are wanted.
+    fn is_chosen_by_place(&self) -> bool {
         // A distinct row that comes too late must still be seen, or its equal would take a place that is not its own.
-        let by_place = self.select.grouping.is_none() && self.select.windows.is_empty() && !self.select.distinct;
-        if !by_place || self.wanted().is_none_or(|wanted| self.sorted.len() < wanted) {
+        self.select.grouping.is_none() && self.select.windows.is_empty() && !self.select.distinct
+    }
+
+    fn goes_last<T>(&self, held: &BTreeMap<Place, T>, environment: Environment<'_>) -> bool {
+        if self.wanted().is_none_or(|wanted| held.len() < wanted) {
             return false;
         }
-        let Some((last, _)) = self.sorted.last_key_value() else { return false };
+        let Some((last, _)) = held.last_key_value() else { return false };
         for ((key, descending), (held, _)) in self.select.order.iter().zip(&last.keys) {
             match compare(key.evaluate(environment).as_deref(), held.as_ref()) {
                 Ordering::Equal => {}
@@ -126,6 +137,30 @@ impl<'a> SelectRun<'a> {
             }
         }
         true
+    }
+
+    /// Takes note of a row by its deciding fields, so that of all rows only those with a place in the answer are taken;
+    /// `false` where more than ORDER BY and LIMIT decides that.
+    pub fn preview(&mut self, row: FieldRow<'_>, number: usize) -> bool {
+        if !self.is_chosen_by_place() || !self.select.has_order() || self.select.limit.is_none() {
+            return false;
+        }
+        let environment = Environment { fields: Some(row), around: self.around, ..Environment::default() };
+        if self.holds(environment) && !self.goes_last(&self.previewed, environment) {
+            let place = Place { came: number, ..self.place(environment) };
+            self.previewed.insert(place, number);
+            if self.wanted().is_some_and(|wanted| self.previewed.len() > wanted) {
+                self.previewed.pop_last();
+            }
+        }
+        true
+    }
+
+    /// Returns the numbers of the previewed rows that have a place in the answer, ascending.
+    pub fn chosen(&mut self) -> Vec<usize> {
+        let mut numbers: Vec<usize> = std::mem::take(&mut self.previewed).into_values().collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     /// Takes a document in; it includes `_id`.

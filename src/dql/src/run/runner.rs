@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub needed: &'a Needed,
     /// All documents will probably be read.
     pub whole: bool,
+    /// Few of those that are wanted will be taken, because there is a LIMIT.
+    pub few: bool,
 }
 
 /// Takes documents.
@@ -59,6 +61,16 @@ pub trait Taker {
     /// As `wants`, where the fields are at hand without the document.
     fn wants_fields(&mut self, _row: FieldRow<'_>) -> bool {
         true
+    }
+
+    /// Takes note of a row and its number, for `chosen`; `false` where only documents can be chosen from.
+    fn preview(&mut self, _row: FieldRow<'_>, _number: usize) -> bool {
+        false
+    }
+
+    /// Returns the numbers of the rows whose documents are wanted, of all that were previewed; ascending.
+    fn chosen(&mut self) -> Vec<usize> {
+        Vec::new()
     }
 
     /// As `take`, by the needed fields; `None`: the document itself is wanted.
@@ -78,6 +90,14 @@ impl Taker for SelectRun<'_> {
 
     fn wants_fields(&mut self, row: FieldRow<'_>) -> bool {
         SelectRun::wants_fields(self, row)
+    }
+
+    fn preview(&mut self, row: FieldRow<'_>, number: usize) -> bool {
+        SelectRun::preview(self, row, number)
+    }
+
+    fn chosen(&mut self) -> Vec<usize> {
+        SelectRun::chosen(self)
     }
 
     fn take_fields(&mut self, row: FieldRow<'_>) -> Option<Flow> {
@@ -178,6 +198,7 @@ impl<'r, R: Reader> Runner<'r, R> {
             deciding: twice.then_some(&deciding),
             needed: &needed,
             whole: !select.stops_early(),
+            few: select.limit.is_some() && select.grouping.is_none(),
         };
         self.reader.read(request, &mut Counting { taker: run, runner: self, asks: twice })
     }
@@ -245,7 +266,7 @@ impl<'r, R: Reader> Runner<'r, R> {
         let other = access.map(|access| Source { access, ..source.clone() });
         let source = other.as_ref().unwrap_or(source);
         let mut documents: Vec<Object> = Vec::new();
-        let request = Request { source, deciding: None, needed: &side.needed, whole: true };
+        let request = Request { source, deciding: None, needed: &side.needed, whole: true, few: false };
         self.reader.read(request, &mut Counting { taker: &mut documents, runner: self, asks: false })?;
         Ok(documents)
     }
@@ -338,6 +359,20 @@ impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
     fn wants_fields(&mut self, row: FieldRow<'_>) -> bool {
         self.count();
         self.taker.wants_fields(row)
+    }
+
+    fn preview(&mut self, row: FieldRow<'_>, number: usize) -> bool {
+        let previews = self.taker.preview(row, number);
+        if previews {
+            self.count();
+        }
+        previews
+    }
+
+    fn chosen(&mut self) -> Vec<usize> {
+        // They were counted when they were previewed.
+        self.asks = true;
+        self.taker.chosen()
     }
 
     fn take_fields(&mut self, row: FieldRow<'_>) -> Option<Flow> {
