@@ -74,6 +74,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::QueryArgumentsInvalid
         | ErrorCode::QueryEvaluation
         | ErrorCode::QueryExecution
+        | ErrorCode::QueryIndexLimit
         | ErrorCode::QueryInvalid
         | ErrorCode::QueryParameter
         | ErrorCode::QueryUnsupported
@@ -100,10 +101,12 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::EncryptionWrongKey
         | ErrorCode::IoPermissionDenied => StatusCode::FORBIDDEN,
         ErrorCode::IoNotFound
+        | ErrorCode::QueryIndexNotFound
         | ErrorCode::StoreAttachmentNotFound
         | ErrorCode::StoreDocumentNotFound
         | ErrorCode::SyncDatabase => StatusCode::NOT_FOUND,
         ErrorCode::IoAlreadyExists
+        | ErrorCode::QueryIndexExists
         | ErrorCode::StoreIdentifierConflict
         | ErrorCode::StoreTransactionConflict
         | ErrorCode::SyncDuplicateReplica => StatusCode::CONFLICT,
