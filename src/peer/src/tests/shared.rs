@@ -36,6 +36,7 @@ pub struct Tab {
 pub enum Hold {
     Commits,
     Everything,
+    Loads,
     Nothing,
 }
 
@@ -213,8 +214,9 @@ impl Shared {
         while let Some(output) = self.tabs[tab].engine.poll() {
             let holds = match (&output, self.tabs[tab].holds) {
                 (Output::Commit { .. }, Hold::Commits | Hold::Everything) => true,
-                (Output::Load { .. } | Output::Maintain { .. }, Hold::Everything) => true,
-                (_, Hold::Commits | Hold::Everything | Hold::Nothing) => false,
+                (Output::Load { .. }, Hold::Everything | Hold::Loads) => true,
+                (Output::Maintain { .. }, Hold::Everything) => true,
+                (_, Hold::Commits | Hold::Everything | Hold::Loads | Hold::Nothing) => false,
             };
             match holds {
                 true => self.tabs[tab].held.push(output),
