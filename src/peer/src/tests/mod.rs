@@ -5,6 +5,7 @@
 mod export;
 mod harness;
 mod index;
+mod live;
 mod local;
 mod repair;
 mod replication;
