@@ -117,9 +117,9 @@ impl Accumulator {
             Aggregate::Avg | Aggregate::Sum => self.sum.turn(&value, Turn::Add),
             Aggregate::Count => {}
             Aggregate::Max => self.keep(value, Ordering::Greater),
-            Aggregate::Median => self.numbers.extend(value.as_float()),
+            Aggregate::Median => self.numbers.extend(number(&value)),
             Aggregate::Mid => {
-                self.numbers.extend(value.as_float());
+                self.numbers.extend(number(&value));
                 self.numbers.sort_unstable_by(f64::total_cmp);
                 // The least and the greatest so far are enough.
                 if let [first, .., last] = self.numbers[..] {
@@ -162,6 +162,11 @@ impl Accumulator {
             Aggregate::Sum => self.sum.total(),
         }
     }
+}
+
+/// Returns a number as MEDIAN and MID see it: without the sign of zero.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    value.as_float().map(|number| number + 0.0)
 }
 
 /// Returns a count as a value.

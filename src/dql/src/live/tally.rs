@@ -4,7 +4,7 @@ use value::Value;
 
 use super::Effect;
 use super::values::{End, Values};
-use crate::aggregate::{Accumulator, Call, count_of};
+use crate::aggregate::{Accumulator, Call, count_of, number};
 use crate::evaluate::arithmetic::finite;
 use crate::function::Aggregate;
 use crate::sum::{Sum, Turn};
@@ -42,7 +42,7 @@ impl Tally {
     /// Takes a value in or out that counts.
     pub fn turn(&mut self, call: &Call, value: Value, turn: Turn) -> Effect {
         // MEDIAN and MID see numbers, not their forms, unless equal ones count once.
-        let as_number = |value: Value| value.as_float().map_or(Value::Null, Value::Float);
+        let as_number = |value: Value| number(&value).map_or(Value::Null, Value::Float);
         match self {
             Tally::Count(count) => turn.count(count),
             Tally::Extreme(values) => return values.turn(value, turn),
