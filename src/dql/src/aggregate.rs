@@ -146,7 +146,11 @@ impl Accumulator {
             return self.plain_result(call.function);
         }
         let mut each = Accumulator::default();
-        self.seen.iter().flat_map(|Key(value)| value).flatten().for_each(|value| each.take(call.function, value.clone()));
+        self.seen
+            .iter()
+            .flat_map(|Key(value)| value)
+            .flatten()
+            .for_each(|value| each.take(call.function, value.clone()));
         each.plain_result(call.function)
     }
 

@@ -101,7 +101,8 @@ pub fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option
     let extent = if select.stops_early() { Extent::Some } else { Extent::Whole };
     let mut too_large = false;
     let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
-        let first = if types.0.is_empty() { row.fields(if twice { &deciding } else { &needed })? } else { row.typed(&types)? };
+        let first =
+            if types.0.is_empty() { row.fields(if twice { &deciding } else { &needed })? } else { row.typed(&types)? };
         let Some(first) = first else { return Ok(Scan::Continue) };
         match live.look(select, &first) {
             Look::Enough => return Ok(Scan::Stop),

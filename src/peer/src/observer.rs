@@ -6,7 +6,7 @@
 //! and its answer differs from the last one it was told; states in between are never seen.
 //!
 //! Invariants: the cost of a commit that touches no observer is one look at the fields that any predicate over the collection
-//! looks at, and two evaluations of each predicate; nothing else is decoded. What nobody knows - changes that another tab
+//! looks at, and one or two evaluations of each predicate; nothing else is decoded. What nobody knows - changes that another tab
 //! wrote into the store, a repair - throws states away, and they are made anew by a scan. See `docs/dql.md`, Live queries.
 
 use std::rc::Rc;
@@ -27,6 +27,8 @@ pub struct Observer {
     pub prepared: Rc<Prepared>,
     /// What it reads.
     reads: Vec<Read>,
+    /// It reads one collection, and its WHERE can be asked about one document alone.
+    is_filtered: bool,
     keeping: Keeping,
     /// The application took the last answer.
     ready: bool,
@@ -60,6 +62,8 @@ pub struct Seen<'a> {
     change: &'a Change,
     before: Option<Object>,
     after: Option<Object>,
+    /// No predicate can tell before from after.
+    looks_the_same: bool,
 }
 
 /// Which fields the predicates of all observers look at, by collection.
@@ -89,7 +93,8 @@ impl Watched {
             let needed = self.0.get(&change.collection)?;
             let fields = |packed: &Packed| packed.fields(&change.id, needed);
             let (before, after) = (fields(&change.before), fields(&change.after));
-            (before.is_some() || after.is_some()).then_some(Seen { change, before, after })
+            let looks_the_same = before.as_ref().zip(after.as_ref()).is_some_and(|(a, b)| are_identical(a, b));
+            (before.is_some() || after.is_some()).then_some(Seen { change, before, after, looks_the_same })
         };
         changes.iter().filter_map(seen).collect()
     }
@@ -104,13 +109,14 @@ impl Observer {
         };
         let system = reads.iter().any(|read| read.collection.as_str().starts_with(SYSTEM));
         let keeping = if plain(&prepared).is_some() && !system { Keeping::Unread } else { Keeping::Nothing };
-        Observer { prepared, reads, keeping, ready: true, marked: true, told: Told::Nothing }
+        let is_filtered = filtered(&prepared).is_some();
+        Observer { prepared, reads, is_filtered, keeping, ready: true, marked: true, told: Told::Nothing }
     }
 
     /// Takes note of a commit's changes.
     pub fn take(&mut self, seen: &[Seen<'_>]) {
         let prepared = Rc::clone(&self.prepared);
-        let select = filtered(&prepared);
+        let select = if self.is_filtered { select(&prepared) } else { None };
         for seen in seen {
             // Once marked, an answer that is not kept up to date learns nothing more.
             if self.marked && !matches!(self.keeping, Keeping::State(_)) {
@@ -132,7 +138,8 @@ impl Observer {
         let matches = |object: &Option<Object>| {
             object.as_ref().is_some_and(|object| read.typed || select.is_none_or(|select| select.matches(object)))
         };
-        let (was, is) = (matches(&seen.before), matches(&seen.after));
+        let was = matches(&seen.before);
+        let is = if seen.looks_the_same { was } else { matches(&seen.after) };
         if !was && !is {
             return;
         }
@@ -192,7 +199,7 @@ impl Observer {
 
     /// Returns the SELECT whose documents have to be read before the answer is kept up to date.
     pub fn unread(&self) -> Option<&Select> {
-        plain(&self.prepared).filter(|_| matches!(self.keeping, Keeping::Unread))
+        select(&self.prepared).filter(|_| matches!(self.keeping, Keeping::Unread))
     }
 
     /// Takes the state that a scan has made; nothing where it would be too large.
@@ -203,7 +210,7 @@ impl Observer {
     /// Returns the answer, if it is kept up to date and the application must be told.
     pub fn kept(&mut self) -> Option<Option<Vec<Rc<Value>>>> {
         let Keeping::State(live) = &mut self.keeping else { return None };
-        let rows = live.answer(plain(&self.prepared)?);
+        let rows = live.answer(select(&self.prepared)?);
         self.marked = false;
         let is_same = match &self.told {
             Told::Hash(hash) => *hash == hash_of(rows.iter().map(Rc::as_ref)),
@@ -241,6 +248,14 @@ fn hash_of<'a>(rows: impl Iterator<Item = &'a Value>) -> u64 {
 
 fn are_identical(a: &Object, b: &Object) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a == b && order::identical(x, y))
+}
+
+/// Returns the SELECT that a statement is, if it is one.
+fn select(prepared: &Prepared) -> Option<&Select> {
+    match &prepared.plan {
+        Plan::Select(query) => query.select(),
+        _ => None,
+    }
 }
 
 /// Returns the SELECT over the documents of one collection that a statement is, if it is one.

@@ -90,7 +90,7 @@ impl Cluster {
             }
             Output::Notify { observer, rows } => {
                 self.notified(node, observer, rows.iter().map(|row| Value::clone(row)).collect());
-            },
+            }
             Output::Damaged { .. } | Output::Presence(_) | Output::Published { .. } => {}
             Output::Reboot { ticket } => {
                 self.stats.reboots += 1;

@@ -146,7 +146,8 @@ fn observed(cluster: &Cluster) -> Result<(), String> {
             };
             let fresh = &peer.final_answers[observer];
             // Computed rows have an order; 1 is not 1.0.
-            if watch.computed && cbor::encode(&Value::Array(last.clone())) != cbor::encode(&Value::Array(fresh.clone())) {
+            if watch.computed && cbor::encode(&Value::Array(last.clone())) != cbor::encode(&Value::Array(fresh.clone()))
+            {
                 return Err(format!(
                     "peer {node}: observer {} of {} was last told {last:?} and a fresh query answers {fresh:?}",
                     observer.0, watch.text

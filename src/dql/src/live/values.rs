@@ -111,9 +111,10 @@ impl Values {
     /// Returns the values, of equal ones the preferred form.
     pub fn distinct(&self) -> impl Iterator<Item = &Value> {
         let mut last: Option<&Value> = None;
-        self.counts.keys().map(|Exact(value)| value).filter(move |value| {
-            !last.replace(value).is_some_and(|last| order::equal(last, value))
-        })
+        self.counts
+            .keys()
+            .map(|Exact(value)| value)
+            .filter(move |value| !last.replace(value).is_some_and(|last| order::equal(last, value)))
     }
 
     /// Returns how many values there are, equal ones included.

@@ -27,7 +27,8 @@ impl Query {
 
     /// Returns the SELECT over one collection that the query is, if its WHERE can be asked about one document alone.
     pub fn filtered(&self) -> Option<&Select> {
-        let stands_alone = |select: &&Select| select.source().is_some() && !select.filter.as_ref().is_some_and(has_subquery);
+        let stands_alone =
+            |select: &&Select| select.source().is_some() && !select.filter.as_ref().is_some_and(has_subquery);
         self.select().filter(stands_alone)
     }
 }
