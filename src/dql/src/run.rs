@@ -41,48 +41,55 @@ pub struct SelectRun<'a> {
     seen: BTreeSet<Key>,
     rows: Vec<Value>,
     /// The places of the rows that go first of those previewed, and their numbers.
-    previewed: BTreeMap<Place, usize>,
+    previewed: BTreeMap<Place<usize>, usize>,
     /// The rows with ORDER BY.
-    sorted: BTreeMap<Place, Value>,
+    sorted: BTreeMap<Place<usize>, Value>,
     /// How many rows came with ORDER BY.
     came: usize,
     /// How many rows without ORDER BY were left out for OFFSET.
     skipped: usize,
 }
 
-/// The place of a row in the order: its keys, each with whether it descends, and then who came first.
-#[derive(Debug)]
-struct Place {
-    keys: Vec<(Option<Value>, bool)>,
-    came: usize,
+/// The place of a row in the order: its keys, each with whether it descends, and then what decides among equal ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Place<T> {
+    pub keys: Vec<(Option<Value>, bool)>,
+    pub tie: T,
 }
 
-impl Ord for Place {
-    fn cmp(&self, other: &Place) -> Ordering {
-        for ((a, descending), (b, _)) in self.keys.iter().zip(&other.keys) {
+impl<T> Place<T> {
+    /// Compares by the keys alone.
+    pub fn compare_keys(&self, keys: &[(Option<Value>, bool)]) -> Ordering {
+        for ((a, descending), (b, _)) in self.keys.iter().zip(keys) {
             match compare(a.as_ref(), b.as_ref()) {
                 Ordering::Equal => {}
                 ordering if *descending => return ordering.reverse(),
                 ordering => return ordering,
             }
         }
-        self.came.cmp(&other.came)
+        Ordering::Equal
     }
 }
 
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Place) -> Option<Ordering> {
+impl<T: Ord> Ord for Place<T> {
+    fn cmp(&self, other: &Place<T>) -> Ordering {
+        self.compare_keys(&other.keys).then_with(|| self.tie.cmp(&other.tie))
+    }
+}
+
+impl<T: Ord> PartialOrd for Place<T> {
+    fn partial_cmp(&self, other: &Place<T>) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Place {
-    fn eq(&self, other: &Place) -> bool {
+impl<T: Ord> PartialEq for Place<T> {
+    fn eq(&self, other: &Place<T>) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Place {}
+impl<T: Ord> Eq for Place<T> {}
 
 impl<'a> SelectRun<'a> {
     pub(crate) fn new(select: &'a Select, around: Around<'a>) -> SelectRun<'a> {
@@ -125,7 +132,7 @@ impl<'a> SelectRun<'a> {
         self.select.grouping.is_none() && self.select.windows.is_empty() && !self.select.distinct
     }
 
-    fn goes_last<T>(&self, held: &BTreeMap<Place, T>, environment: Environment<'_>) -> bool {
+    fn goes_last<T>(&self, held: &BTreeMap<Place<usize>, T>, environment: Environment<'_>) -> bool {
         if self.wanted().is_none_or(|wanted| held.len() < wanted) {
             return false;
         }
@@ -147,7 +154,7 @@ impl<'a> SelectRun<'a> {
         }
         let environment = Environment { fields: Some(row), around: self.around, ..Environment::default() };
         if self.holds(environment) && !self.goes_last(&self.previewed, environment) {
-            let place = Place { came: number, ..self.place(environment) };
+            let place = Place { tie: number, ..self.place(environment) };
             self.previewed.insert(place, number);
             if self.wanted().is_some_and(|wanted| self.previewed.len() > wanted) {
                 self.previewed.pop_last();
@@ -194,14 +201,33 @@ impl<'a> SelectRun<'a> {
         }
     }
 
+    /// Returns the rows of groups that are complete: each its keys and then its aggregates.
+    pub(crate) fn of_groups(select: &Select, groups: impl Iterator<Item = Vec<Option<Value>>>) -> Vec<Value> {
+        let mut run = SelectRun::new(select, Around::default());
+        if let Some(grouping) = &select.grouping {
+            run.add_groups(grouping, groups);
+        }
+        run.in_order()
+    }
+
     /// Returns the rows.
     pub fn finish(mut self) -> Vec<Value> {
         if let Some(grouping) = &self.select.grouping {
-            self.finish_groups(grouping);
+            let groups =
+                std::mem::take(&mut self.groups).into_sorted().into_iter().map(|(Key(mut slots), accumulators)| {
+                    let results = accumulators.iter().zip(&grouping.calls);
+                    slots.extend(results.map(|(accumulator, call)| accumulator.result(call)));
+                    slots
+                });
+            self.add_groups(grouping, groups);
         }
         if !self.windowed.is_empty() {
             self.finish_windows();
         }
+        self.in_order()
+    }
+
+    fn in_order(self) -> Vec<Value> {
         if self.select.has_order() {
             return self.sorted.into_values().skip(self.select.offset).collect();
         }
@@ -238,13 +264,12 @@ impl<'a> SelectRun<'a> {
         }
     }
 
-    fn finish_groups(&mut self, grouping: &Grouping) {
-        let mut groups = std::mem::take(&mut self.groups).into_sorted();
-        if grouping.keys.is_empty() && groups.is_empty() {
-            groups.push((Key(Vec::new()), vec![Accumulator::default(); grouping.calls.len()]));
-        }
-        for (Key(mut slots), accumulators) in groups {
-            slots.extend(accumulators.iter().zip(&grouping.calls).map(|(accumulator, call)| accumulator.result(call)));
+    fn add_groups(&mut self, grouping: &Grouping, groups: impl Iterator<Item = Vec<Option<Value>>>) {
+        let mut groups = groups.peekable();
+        // Without keys there is a group even where there are no rows.
+        let empty = (grouping.keys.is_empty() && groups.peek().is_none())
+            .then(|| grouping.calls.iter().map(|call| Accumulator::default().result(call)).collect());
+        for slots in empty.into_iter().chain(groups) {
             let environment = Environment { slots: &slots, around: self.around, ..Environment::default() };
             if grouping.having.as_ref().is_none_or(|having| having.is_true(environment))
                 && self.select.limit != Some(0)
@@ -278,16 +303,19 @@ impl<'a> SelectRun<'a> {
     }
 
     /// Returns where a row that comes now stands in the order.
-    fn place(&self, environment: Environment<'_>) -> Place {
-        let order = self.select.order.iter();
-        let keys = order.map(|(key, descending)| (key.value(environment), *descending)).collect();
-        Place { keys, came: self.came }
+    fn place(&self, environment: Environment<'_>) -> Place<usize> {
+        Place { keys: order_keys(self.select, environment), tie: self.came }
     }
 
     /// Returns how many rows of the sorted answer are held.
     fn wanted(&self) -> Option<usize> {
         self.select.limit.map(|limit| limit.saturating_add(self.select.offset))
     }
+}
+
+/// Returns the keys of a row in the order, each with whether it descends.
+pub(crate) fn order_keys(select: &Select, environment: Environment<'_>) -> Vec<(Option<Value>, bool)> {
+    select.order.iter().map(|(key, descending)| (key.value(environment), *descending)).collect()
 }
 
 /// Makes a row.

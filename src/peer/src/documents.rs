@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use dql::{Access, Flow, Needed, Reader, Request, Source, Taker};
+use dql::{Access, Effect, Flow, HELD_MAX, Live, Look, Needed, Reader, Request, Select, Source, Taker};
 use store::{BlockId, ReadError, Store};
 use value::{CollectionName, DocId};
 
@@ -196,4 +196,38 @@ impl<S: Store> Reader for Documents<'_, S> {
             Err(error) => self.note(error).map(|()| Some(0)),
         }
     }
+}
+
+/// Reads the documents of a live query; `None` where its state would be too large to be kept.
+pub fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option<Live>, ReadError> {
+    let mut live = Live::new(select);
+    let Some(source) = select.source() else { return Ok(None) };
+    if Live::is_count(select) {
+        live.take_count(view.count(&source.collection)?);
+        return Ok(Some(live));
+    }
+    let types = types_of(&source.types);
+    let (deciding, needed) = (Live::deciding(select), select.needed());
+    let twice = types.0.is_empty() && deciding != needed && deciding != Needed::Named(Vec::new());
+    let extent = if select.stops_early() { Extent::Some } else { Extent::Whole };
+    let mut too_large = false;
+    let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
+        let first =
+            if types.0.is_empty() { row.fields(if twice { &deciding } else { &needed })? } else { row.typed(&types)? };
+        let Some(first) = first else { return Ok(Scan::Continue) };
+        match live.look(select, &first) {
+            Look::Enough => return Ok(Scan::Stop),
+            Look::Skip => return Ok(Scan::Continue),
+            Look::Take => {}
+        }
+        let object = if twice { row.fields(&needed)? } else { Some(first) };
+        let Some(object) = object else { return Ok(Scan::Continue) };
+        too_large = live.take(select, row.id(), &object) == Effect::TooLarge;
+        Ok(if too_large { Scan::Stop } else { Scan::Continue })
+    };
+    match &source.access {
+        Access::All => view.scan(&source.collection, extent, visit)?,
+        access => view.find(&source.collection, access, extent, visit)?,
+    }
+    Ok((!too_large && live.held() <= HELD_MAX).then_some(live))
 }

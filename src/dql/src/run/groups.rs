@@ -30,7 +30,18 @@ impl Groups {
             self.all[**place].0.0.iter().zip(keys).all(|(known, key)| same(known, &key.evaluate(environment)))
         };
         let place = match places.iter().find(is) {
-            Some(place) => *place,
+            Some(place) => {
+                let place = *place;
+                // Of equal keys one is shown, whichever comes first.
+                let known = &self.all[place].0.0;
+                if known.iter().zip(keys).any(|(known, key)| looks_different(known, &key.evaluate(environment))) {
+                    let key = Key(keys.iter().map(|key| key.value(environment)).collect());
+                    if key.is_preferred_to(&self.all[place].0) {
+                        self.all[place].0 = key;
+                    }
+                }
+                place
+            }
             None => {
                 let key = Key(keys.iter().map(|key| key.value(environment)).collect());
                 self.all.push((key, vec![Accumulator::default(); calls]));
@@ -52,6 +63,16 @@ fn same(known: &Option<Value>, answer: &Answer<'_>) -> bool {
     match (known, answer) {
         (Some(known), Some(value)) => order::equal(known, value),
         (known, answer) => known.is_none() && answer.is_none(),
+    }
+}
+
+/// Says whether a value that is equal may be written otherwise: an integer and a float.
+fn looks_different(known: &Option<Value>, answer: &Answer<'_>) -> bool {
+    match (known, answer.as_deref()) {
+        (Some(Value::Int(_)), Some(value)) => !matches!(value, Value::Int(_)),
+        (Some(Value::Float(known)), Some(Value::Float(value))) => known.to_bits() != value.to_bits(),
+        (Some(known), _) => matches!(known, Value::Array(_) | Value::Float(_) | Value::Object(_)),
+        (None, _) => false,
     }
 }
 

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use value::{Object, Value};
 
 use super::{Flow, SelectRun, project};
-use crate::aggregate::{Key, compare};
+use crate::aggregate::{Key, compare, count_of};
 use crate::ast::SetOperator;
 use crate::evaluate::{Answerer, Answers, Around, Environment, FieldRow, Subquery, SubqueryKind};
 use crate::needed::Needed;
@@ -386,8 +386,7 @@ impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
 
 /// The answer of `SELECT COUNT(*)`.
 fn counted(select: &Select, count: u64) -> Vec<Value> {
-    let count = i64::try_from(count).map_or(Value::Float(count as f64), Value::Int);
-    let slots = [Some(count)];
+    let slots = [Some(count_of(count))];
     let environment = Environment { slots: &slots, ..Environment::default() };
     vec![Value::Object(project(&select.projection, environment))]
 }

@@ -6,6 +6,7 @@ mod export;
 mod harness;
 mod index;
 mod index_scan;
+mod live;
 mod local;
 mod repair;
 mod replication;

@@ -252,7 +252,7 @@ impl Shared {
             }
             Output::Maintain { ticket, batch } => Input::Maintained { ticket, result: device.write_now(batch) },
             Output::Notify { observer, rows } => {
-                self.tabs[tab].told.push(rows);
+                self.tabs[tab].told.push(rows.iter().map(|row| Value::clone(row)).collect());
                 Input::ObserverReady { observer }
             }
             Output::Published { .. } => return self.published(tab),
