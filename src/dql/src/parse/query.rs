@@ -15,11 +15,12 @@ impl Parser<'_> {
     /// Reads a whole query.
     pub(super) fn query(&mut self) -> Result<Query, DqlError> {
         let with = if self.eat_word("WITH")? { self.list(Self::named)? } else { Vec::new() };
-        let mut first = self.intersection()?;
-        let mut rest = Vec::new();
+        let intersected = self.intersection()?;
+        let mut united = Vec::new();
         while let Some(operator) = self.set_operator(&[SetOperator::Union, SetOperator::Except])? {
-            rest.push((operator, self.intersection()?));
+            united.push((operator, whole(self.intersection()?)));
         }
+        let (mut first, rest) = if united.is_empty() { intersected } else { (whole(intersected), united) };
         let (mut order, mut limit, mut offset) = self.ends()?;
         if let (Body::Select(select), true) = (&mut first, rest.is_empty()) {
             (select.order, select.limit, select.offset) = (std::mem::take(&mut order), limit.take(), offset.take());
@@ -66,17 +67,13 @@ impl Parser<'_> {
     }
 
     /// Reads operands joined by INTERSECT.
-    fn intersection(&mut self) -> Result<Body, DqlError> {
+    fn intersection(&mut self) -> Result<Operands, DqlError> {
         let first = self.body()?;
         let mut rest = Vec::new();
         while let Some(operator) = self.set_operator(&[SetOperator::Intersect])? {
             rest.push((operator, self.body()?));
         }
-        if rest.is_empty() {
-            return Ok(first);
-        }
-        let query = Query { with: Vec::new(), first, rest, order: Vec::new(), limit: None, offset: None };
-        Ok(Body::Query(Box::new(query)))
+        Ok((first, rest))
     }
 
     fn set_operator(&mut self, wanted: &[SetOperator]) -> Result<Option<SetOperator>, DqlError> {
@@ -346,3 +343,14 @@ fn plain_source(collection: String, span: Span) -> Source {
 /// How many fields a statement declares at most: subscriptions come from other peers, and each declaration is compared with
 /// all before it.
 const DECLARATIONS_MAX: usize = 1000;
+
+/// What set operators of one level join.
+type Operands = (Body, Vec<(SetOperator, Body)>);
+
+/// Makes one operand of several.
+fn whole((first, rest): Operands) -> Body {
+    if rest.is_empty() {
+        return first;
+    }
+    Body::Query(Box::new(Query { with: Vec::new(), first, rest, order: Vec::new(), limit: None, offset: None }))
+}

@@ -1,89 +1,39 @@
 //! No text makes the room panic or run out of stack.
 
-use value::{Object, Value};
-
 use super::parsing::STATEMENTS;
-use crate::{Around, Plan, parse, plan, print};
-
-/// Reads, prints, plans and runs a text, and does not care what comes out.
-fn exercise(text: &str) {
-    let Ok(statement) = parse(text).map_err(|error| error.failure(text)) else { return };
-    let printed = print(&statement);
-    let again = parse(&printed).unwrap_or_else(|error| panic!("{text}\n{}", error.failure(&printed)));
-    assert_eq!(print(&again), printed, "{text}");
-    let argument = Value::Array(vec![Value::Int(i64::MIN), Value::from("é"), Value::Float(1e308), Value::Null]);
-    let names = ["x", "p", "list", "ids", "car", "cars", "a", "me", "n"];
-    let args: Object = names.into_iter().map(|name| (name.to_owned(), argument.clone())).collect();
-    let document = super::object(
-        r#"{"_id": "1", "a": -9223372036854775808, "b": "é\u0000x", "c": [1, [2]], "d": {"e": null}, "x": 1e308, "tags": [true]}"#,
-    );
-    let _ = crate::subscription(text, &args, &crate::Context::default())
-        .map(|subscription| subscription.matches(&document));
-    match plan(&statement, &args, &crate::Context::default()) {
-        Ok(Plan::Select(query)) => {
-            let Ok(_) = crate::Runner::new(&super::list::List::of(&[document, Object::new()])).query(&query);
-        }
-        Ok(Plan::Update(update)) => {
-            let _ = update.operations(&document, Around::default());
-        }
-        Ok(Plan::Delete(delete) | Plan::Evict(delete)) => {
-            let _ = delete.matches(&document, Around::default());
-        }
-        Ok(_) => {}
-        Err(error) => {
-            let _ = error.failure(text);
-        }
-    }
-}
-
-struct XorShift(u64);
-
-impl XorShift {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
-    }
-}
+use super::shared::exercise::{mutated, plan_and_run, statements};
+use super::shared::random::{XorShift, seed};
+use crate::{parse, print};
 
 #[test]
 fn random_mutations_of_statements_never_panic() {
     // Method: bytes are replaced, removed and inserted, pieces of other statements are spliced in.
-    let seed = std::env::var("DQL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5eed_0001_u64);
-    mutate(seed);
+    mutate(seed(0x5eed_0001));
 }
 
 #[test]
 fn seed_23757_which_found_an_empty_name_printed_in_back_ticks() {
-    mutate(23757);
-    exercise("UPDATE cars SET a.b[''] = a + 1");
+    plan_and_run("UPDATE cars SET a.b[''] = a + 1");
+}
+
+#[test]
+fn an_intersection_alone_prints_as_it_is_read() {
+    for text in [
+        "SELECT 1 INTERSECT SELECT 2 ORDER BY a",
+        "(SELECT 1 INTERSECT SELECT 2)",
+        "SELECT 1 UNION (SELECT 2 INTERSECT SELECT 3)",
+    ] {
+        plan_and_run(text);
+        assert_eq!(parse(text).map(|statement| print(&statement)).as_deref(), Ok(text));
+    }
 }
 
 fn mutate(seed: u64) {
-    println!("seed {seed}");
     let mut random = XorShift(seed);
-    let alphabet = b"'\"`()[]{}:;,.*+-/%<>=!|0159aeExX_ \n\\\xc3\xa9\xff";
-    for round in 0..40_000 {
-        let mut bytes = STATEMENTS[round % STATEMENTS.len()].as_bytes().to_vec();
-        for _ in 0..=random.below(4) {
-            let at = random.below(bytes.len().max(1)).min(bytes.len());
-            match random.below(4) {
-                0 if at < bytes.len() => bytes[at] = alphabet[random.below(alphabet.len())],
-                1 if at < bytes.len() => {
-                    let end = (at + 1 + random.below(6)).min(bytes.len());
-                    bytes.drain(at..end);
-                }
-                2 => bytes.insert(at, alphabet[random.below(alphabet.len())]),
-                _ => {
-                    let other = STATEMENTS[random.below(STATEMENTS.len())].as_bytes();
-                    let start = random.below(other.len());
-                    let end = (start + 1 + random.below(20)).min(other.len());
-                    bytes.splice(at..at, other[start..end].iter().copied());
-                }
-            }
-        }
-        exercise(&String::from_utf8_lossy(&bytes));
+    let known: Vec<String> = STATEMENTS.iter().map(|text| (*text).to_owned()).chain(statements()).collect();
+    for round in 0..20_000 {
+        let statement = &known[round % known.len()];
+        plan_and_run(&mutated(&mut random, statement, &known));
     }
 }
 
@@ -120,7 +70,7 @@ fn nesting_is_bounded_and_fits_a_small_stack() {
         for (open, close) in openings {
             for depth in [10, 90, 99, 100, 101, 5_000] {
                 let text = format!("SELECT {}a{} FROM c", open.repeat(depth), close.repeat(depth));
-                exercise(&text);
+                plan_and_run(&text);
                 assert!(depth <= 101 || parse(&text).is_err(), "{open}");
             }
         }
@@ -135,9 +85,9 @@ fn long_chains_are_flat() {
         for link in [" OR a = ", " AND ", " + ", " || ", " = ", " XOR "] {
             let text = format!("SELECT * FROM c WHERE a{}", format!("{link}1").repeat(20_000));
             assert!(parse(&text).is_ok(), "{link}");
-            exercise(&text);
+            plan_and_run(&text);
         }
-        exercise(&format!("SELECT a{} FROM c", ".b[0]".repeat(20_000)));
-        exercise(&format!("SELECT {}a FROM c", "a IS NULL IS NULL ".repeat(20_000)));
+        plan_and_run(&format!("SELECT a{} FROM c", ".b[0]".repeat(20_000)));
+        plan_and_run(&format!("SELECT {}a FROM c", "a IS NULL IS NULL ".repeat(20_000)));
     });
 }

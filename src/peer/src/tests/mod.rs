@@ -5,8 +5,12 @@
 mod export;
 mod harness;
 mod index;
+#[path = "../../../dql/src/tests/shared/mod.rs"]
+#[allow(dead_code, reason = "the language's own tests use the rest")]
+mod language;
 mod local;
 mod repair;
 mod replication;
 mod shared;
 mod tabs;
+mod vectors;
