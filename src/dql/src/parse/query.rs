@@ -15,6 +15,9 @@ impl Parser<'_> {
     /// Reads a whole query.
     pub(super) fn query(&mut self) -> Result<Query, DqlError> {
         let with = if self.eat_word("WITH")? { self.list(Self::named)? } else { Vec::new() };
+        if with.len() > NAMED_MAX {
+            return Err(DqlError::invalid("WITH names at most 1000 queries", with[NAMED_MAX].span));
+        }
         let intersected = self.intersection()?;
         let mut united = Vec::new();
         while let Some(operator) = self.set_operator(&[SetOperator::Union, SetOperator::Except])? {
@@ -109,7 +112,11 @@ impl Parser<'_> {
     fn ends(&mut self) -> Result<Ends, DqlError> {
         let order = if self.eat_word("ORDER")? {
             self.expect_word("BY")?;
-            self.list(Self::order)?
+            let keys = self.list(Self::order)?;
+            if keys.len() > KEYS_MAX {
+                return Err(DqlError::invalid("an order has at most 1000 keys", self.last));
+            }
+            keys
         } else {
             Vec::new()
         };
@@ -133,7 +140,11 @@ impl Parser<'_> {
         let filter = self.optional_expression("WHERE")?;
         let group = if self.eat_word("GROUP")? {
             self.expect_word("BY")?;
-            self.list(Self::expression)?
+            let keys = self.list(Self::expression)?;
+            if keys.len() > KEYS_MAX {
+                return Err(DqlError::invalid("a group has at most 1000 keys", self.last));
+            }
+            keys
         } else {
             Vec::new()
         };
@@ -343,6 +354,12 @@ fn plain_source(collection: String, span: Span) -> Source {
 /// How many fields a statement declares at most: subscriptions come from other peers, and each declaration is compared with
 /// all before it.
 const DECLARATIONS_MAX: usize = 1000;
+
+/// How many keys an order or a group has at most: each is looked for among the columns.
+const KEYS_MAX: usize = 1000;
+
+/// How many queries WITH names at most: each is compared with all before it.
+const NAMED_MAX: usize = 1000;
 
 /// What set operators of one level join.
 type Operands = (Body, Vec<(SetOperator, Body)>);

@@ -1,7 +1,11 @@
 //! No text makes the room panic or run out of stack.
 
+use std::time::{Duration, Instant};
+
+use value::limits::STATEMENT_BYTES_MAX;
+
 use super::parsing::STATEMENTS;
-use super::shared::exercise::{mutated, plan_and_run, statements};
+use super::shared::exercise::{mutated, plan_and_run, run_once, statements};
 use super::shared::random::{XorShift, seed};
 use crate::{parse, print};
 
@@ -28,10 +32,18 @@ fn an_intersection_alone_prints_as_it_is_read() {
     }
 }
 
+#[test]
+fn seed_1040_which_found_an_operand_of_in_that_printed_as_a_list() {
+    for text in ["SELECT 1 IN 1 .x", "SELECT 1 IN (SELECT 1).x[0] || [2]", "SELECT 1 IN +(a OR b)", "SELECT 1 IN -(1)"]
+    {
+        plan_and_run(text);
+    }
+}
+
 fn mutate(seed: u64) {
     let mut random = XorShift(seed);
     let known: Vec<String> = STATEMENTS.iter().map(|text| (*text).to_owned()).chain(statements()).collect();
-    for round in 0..20_000 {
+    for round in 0..60_000 {
         let statement = &known[round % known.len()];
         plan_and_run(&mutated(&mut random, statement, &known));
     }
@@ -66,10 +78,48 @@ fn nesting_is_bounded_and_fits_a_small_stack() {
             ("ARRAY ", " FOR x IN a END"),
             ("ARRAY x FOR x IN a WHEN ", " END"),
             ("OBJECT 'a' : ", " FOR x IN c END"),
+            ("ANY AND EVERY x IN a SATISFIES ", " END"),
+            ("CASE a WHEN 1 THEN ", " END"),
+            ("CASE WHEN a THEN b ELSE ", " END"),
+            ("(SELECT ", " FROM c)"),
+            ("(SELECT a FROM c WHERE ", ")"),
+            ("EXISTS (SELECT ", ")"),
+            ("a IN (SELECT ", ")"),
+            ("(SELECT a FROM c JOIN d ON ", ")"),
+            ("(SELECT a FROM c ORDER BY ", ")"),
+            ("(SELECT a FROM c GROUP BY ", ")"),
+            ("(SELECT a FROM c LIMIT ", ")"),
+            ("(WITH t AS (SELECT a FROM c) SELECT ", " FROM t)"),
+            ("SUM(a) OVER (PARTITION BY ", ")"),
+            ("ROW_NUMBER() OVER (ORDER BY ", ")"),
+            ("CAST(", " AS STRING)"),
+            ("TRIM(BOTH 'x' FROM ", ")"),
+            ("POSITION('x' IN ", ")"),
+            ("date_add(", ", 1, 'day')"),
+            ("(SELECT ARRAY (SELECT x FROM c) FOR x IN ", " END)"),
         ];
         for (open, close) in openings {
             for depth in [10, 90, 99, 100, 101, 5_000] {
                 let text = format!("SELECT {}a{} FROM c", open.repeat(depth), close.repeat(depth));
+                plan_and_run(&text);
+                assert!(depth <= 101 || parse(&text).is_err(), "{open}");
+            }
+        }
+        let queries = [
+            ("(", "SELECT a FROM c", ")"),
+            ("SELECT a FROM (", "SELECT a FROM c", ") c"),
+            ("SELECT a FROM c JOIN (", "SELECT a FROM c", ") t ON t._id = c._id"),
+            ("WITH t AS (", "SELECT a FROM c", ") SELECT a FROM t"),
+            ("SELECT 1 UNION (", "SELECT a FROM c", ")"),
+            ("(SELECT 1 INTERSECT ", "SELECT a FROM c", ")"),
+            ("EXPLAIN ", "SELECT a FROM c", ""),
+            ("PROFILE ", "SELECT a FROM c", ""),
+            ("ADVISE ", "SELECT a FROM c", ""),
+            ("INSERT INTO c (", "SELECT a FROM c", ")"),
+        ];
+        for (open, inner, close) in queries {
+            for depth in [1, 5, 9, 12, 20, 99, 100, 101, 5_000, 60_000] {
+                let text = [&open.repeat(depth), inner, &close.repeat(depth)].concat();
                 plan_and_run(&text);
                 assert!(depth <= 101 || parse(&text).is_err(), "{open}");
             }
@@ -90,4 +140,129 @@ fn long_chains_are_flat() {
         plan_and_run(&format!("SELECT a{} FROM c", ".b[0]".repeat(20_000)));
         plan_and_run(&format!("SELECT {}a FROM c", "a IS NULL IS NULL ".repeat(20_000)));
     });
+}
+
+/// Generous: the tests' build is slow, and so are machines that do something else.
+const TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Runs a text on a small stack, and returns how long it takes and whether it was run; of what takes too long, nobody waits for the end.
+fn timed(text: String) -> (Duration, bool) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let started = Instant::now();
+    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(move || {
+        // Nobody waits if it took too long.
+        let _ = sender.send(run_once(&text));
+    });
+    drop(thread.expect("a thread"));
+    let ran = receiver.recv_timeout(TIME_MAX + Duration::from_secs(1)).unwrap_or(false);
+    (started.elapsed(), ran)
+}
+
+#[test]
+fn statements_as_long_as_they_may_be_are_answered_quickly() {
+    let many = |piece: &str| piece.repeat((STATEMENT_BYTES_MAX - 100) / piece.len());
+    let numbered = |count: usize, piece: &dyn Fn(usize) -> String| (0..count).map(piece).collect::<String>();
+    let texts = [
+        ("text", format!("SELECT '{}'", many("x"))),
+        ("name", format!("SELECT `{}` FROM c", many("x"))),
+        ("digits", format!("SELECT {}", many("9"))),
+        ("fraction", format!("SELECT 0.{}", many("1"))),
+        ("comment", format!("SELECT 1 -- {}", many("x"))),
+        ("blanks", format!("SELECT 1{}", many(" "))),
+        ("array", format!("SELECT [{}1]", many("1,"))),
+        ("columns", format!("SELECT {}1 AS x FROM c", numbered(50_000, &|n| format!("a AS a{n},")))),
+        ("numbers in IN", format!("SELECT * FROM c WHERE a IN ({}1)", many("1,"))),
+        (
+            "different numbers in IN",
+            format!("SELECT * FROM c WHERE a IN ({}1)", numbered(100_000, &|n| format!("{n},"))),
+        ),
+        ("ids in IN", format!("SELECT * FROM c WHERE _id IN ({}'1')", numbered(80_000, &|n| format!("'{n}',")))),
+        ("IDS", format!("SELECT * FROM c USE IDS ({}'1')", numbered(80_000, &|n| format!("'{n}',")))),
+        ("NOT IN", format!("SELECT * FROM c WHERE a NOT IN ({}1)", numbered(100_000, &|n| format!("{n},")))),
+        ("AND", format!("SELECT * FROM c WHERE a = 1{}", many(" AND a = 1"))),
+        ("AND of ranges", format!("SELECT * FROM c WHERE a > 0{}", numbered(50_000, &|n| format!(" AND a > {n}")))),
+        ("AND of !=", format!("SELECT * FROM c WHERE a != 0{}", numbered(50_000, &|n| format!(" AND a != {n}")))),
+        ("AND of fields", format!("SELECT * FROM c WHERE a = 1{}", numbered(50_000, &|n| format!(" AND f{n} = 1")))),
+        ("OR", format!("SELECT * FROM c WHERE a = 0{}", numbered(60_000, &|n| format!(" OR a = {n}")))),
+        (
+            "OR of ranges",
+            format!("SELECT * FROM c WHERE a = 0{}", numbered(30_000, &|n| format!(" OR a BETWEEN {n} AND {n}"))),
+        ),
+        ("OR of fields", format!("SELECT * FROM c WHERE a = 1{}", numbered(50_000, &|n| format!(" OR f{n} = 1")))),
+        ("OR of ids", format!("SELECT * FROM c WHERE _id = 'x'{}", numbered(50_000, &|n| format!(" OR _id = '{n}'")))),
+        ("OR in AND", format!("SELECT * FROM c WHERE a = 1{}", many(" AND (a = 1 OR b = 2)"))),
+        ("AND in OR", format!("SELECT * FROM c WHERE a = 1{}", many(" OR (a = 1 AND b = 2)"))),
+        ("LIKE", format!("SELECT * FROM c WHERE title LIKE '{}'", many("%A"))),
+        ("LIKE of blanks", format!("SELECT * FROM c WHERE title LIKE '{}'", many("_%"))),
+        ("SIMILAR TO", format!("SELECT * FROM c WHERE title SIMILAR TO '{}'", many("(a|b)*"))),
+        ("CASE", format!("SELECT CASE {}END FROM c", many("WHEN a THEN 1 "))),
+        ("ORDER BY", format!("SELECT * FROM c ORDER BY a{}", many(",a"))),
+        (
+            "ORDER BY names of columns",
+            format!(
+                "SELECT {}1 AS x FROM c ORDER BY x{}",
+                numbered(30_000, &|n| format!("a AS a{n},")),
+                numbered(30_000, &|n| format!(",a{n}"))
+            ),
+        ),
+        (
+            "WITH that doubles",
+            format!(
+                "WITH t0 AS (SELECT 1 AS a){} SELECT a FROM t60",
+                numbered(60, &|n| {
+                    format!(",t{} AS (SELECT x.a FROM t{n} AS x WHERE x.a IN (SELECT y.a FROM t{n} AS y))", n + 1)
+                })
+            ),
+        ),
+        ("GROUP BY", format!("SELECT COUNT(*) FROM c GROUP BY a{}", many(",a"))),
+        ("aggregates", format!("SELECT {}1 AS x FROM c", numbered(40_000, &|n| format!("SUM(a) AS a{n},")))),
+        (
+            "window functions",
+            format!("SELECT {}1 AS x FROM c", numbered(20_000, &|n| format!("SUM(a) OVER () AS a{n},"))),
+        ),
+        ("sub-queries", format!("SELECT {}1 AS x FROM c", numbered(20_000, &|n| format!("(SELECT 1) AS a{n},")))),
+        (
+            "sub-queries over documents",
+            format!(
+                "SELECT {}1 AS x FROM c",
+                numbered(15_000, &|n| format!("(SELECT a FROM d WHERE d.a = c.a LIMIT 1) AS a{n},"))
+            ),
+        ),
+        ("UNION", format!("SELECT 1 AS a{}", " UNION SELECT 1 AS a".repeat(20_000))),
+        ("UNION ALL", format!("SELECT a FROM c{}", " UNION ALL SELECT a FROM c".repeat(20_000))),
+        ("UNION of many", format!("SELECT 0 AS a{}", numbered(20_000, &|n| format!(" UNION SELECT {n} AS a")))),
+        ("EXCEPT", format!("SELECT a FROM c{}", " EXCEPT SELECT a FROM c".repeat(20_000))),
+        ("INTERSECT", format!("SELECT a FROM c{}", " INTERSECT SELECT a FROM c".repeat(20_000))),
+        (
+            "WITH",
+            format!(
+                "WITH t0 AS (SELECT 1 AS a){} SELECT a FROM t0",
+                numbered(20_000, &|n| format!(",t{} AS (SELECT 1 AS a)", n + 1))
+            ),
+        ),
+        (
+            "WITH, one after another",
+            format!(
+                "WITH t0 AS (SELECT 1 AS a){} SELECT a FROM t19000",
+                numbered(19_000, &|n| format!(",t{} AS (SELECT a FROM t{n})", n + 1))
+            ),
+        ),
+        (
+            "joins",
+            format!("SELECT 1 AS a FROM c{}", numbered(20_000, &|n| format!(" JOIN d AS d{n} ON d{n}._id = c.author"))),
+        ),
+        ("documents", format!("INSERT INTO c DOCUMENTS ({{}}){}", many(",({})"))),
+        ("SET", format!("UPDATE c SET x = 1{}", numbered(60_000, &|n| format!(",a{n}=1")))),
+        ("SET below", format!("UPDATE c SET x = 1{}", numbered(50_000, &|n| format!(",a.b.a{n}=1")))),
+        ("UNSET", format!("UPDATE c UNSET x{}", numbered(80_000, &|n| format!(",a{n}")))),
+        ("RETURNING", format!("DELETE FROM c RETURNING a{}", numbered(50_000, &|n| format!(",a AS a{n}")))),
+    ];
+    let mut slow = Vec::new();
+    for (name, text) in texts {
+        assert!(text.len() <= STATEMENT_BYTES_MAX, "{name}");
+        let (taken, ran) = timed(text);
+        println!("{name}: {taken:?}{}", if ran { "" } else { ", refused" });
+        slow.extend((taken > TIME_MAX).then_some((name, taken)));
+    }
+    assert!(slow.is_empty(), "{slow:?}");
 }
