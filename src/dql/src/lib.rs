@@ -47,5 +47,9 @@ pub use print::print;
 pub use run::{Flow, Reader, Request, Runner, SelectRun, Taker};
 pub use subscription::{Subscription, subscription};
 
+// What is shared with the tests of other rooms names this room as they do.
+#[cfg(test)]
+extern crate self as dql;
+
 #[cfg(test)]
 mod tests;

@@ -273,8 +273,14 @@ impl<'r, R: Reader> Runner<'r, R> {
 
     fn set(&self, set: &Set, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
         let mut rows = self.rows(&set.first, outer)?;
-        for (operator, query) in &set.rest {
+        for (index, (operator, query)) in set.rest.iter().enumerate() {
             combine(*operator, &mut rows, self.rows(query, outer)?);
+            // UNION leaves each row once whatever it is given, so of many in a row the last does it for all.
+            let is_last = !matches!(set.rest.get(index + 1), Some((SetOperator::Union, _)));
+            if is_last && *operator != SetOperator::UnionAll {
+                let mut seen = BTreeSet::new();
+                rows.retain(|row| seen.insert(Key(vec![Some(row.clone())])));
+            }
         }
         let around = Around { outer, answerer: Some(self) };
         if !set.order.is_empty() {
@@ -391,7 +397,7 @@ fn counted(select: &Select, count: u64) -> Vec<Value> {
     vec![Value::Object(project(&select.projection, environment))]
 }
 
-/// Joins the rows of two queries. All operators but UNION ALL leave each row once.
+/// Joins the rows of two queries; a row may stand there more than once.
 fn combine(operator: SetOperator, rows: &mut Vec<Value>, others: Vec<Value>) {
     let key = |row: &Value| Key(vec![Some(row.clone())]);
     let known: BTreeSet<Key> = match operator {
@@ -402,10 +408,6 @@ fn combine(operator: SetOperator, rows: &mut Vec<Value>, others: Vec<Value>) {
         SetOperator::Except => rows.retain(|row| !known.contains(&key(row))),
         SetOperator::Intersect => rows.retain(|row| known.contains(&key(row))),
         SetOperator::Union | SetOperator::UnionAll => rows.extend(others),
-    }
-    if operator != SetOperator::UnionAll {
-        let mut seen = BTreeSet::new();
-        rows.retain(|row| seen.insert(key(row)));
     }
 }
 
