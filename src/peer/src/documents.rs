@@ -126,7 +126,7 @@ impl<S: Store> Documents<'_, S> {
         match self.view.doc(&request.source.collection, id) {
             Ok(document) => {
                 let object = document.fields(id, request.needed);
-                Ok(object.map_or(Flow::Continue, |object| taker.take(&object)))
+                Ok(object.map_or(Flow::Continue, |object| taker.take_owned(object)))
             }
             Err(error) => self.note(error).map(|()| Flow::Continue),
         }
@@ -178,7 +178,7 @@ impl<S: Store> Reader for Documents<'_, S> {
             }
             let object = if types.0.is_empty() { row.fields(request.needed)? } else { row.typed(&types)? };
             let Some(object) = object else { return Ok(Scan::Continue) };
-            Ok(if taker.take(&object) == Flow::Enough { Scan::Stop } else { Scan::Continue })
+            Ok(if taker.take_owned(object) == Flow::Enough { Scan::Stop } else { Scan::Continue })
         };
         let read = match &source.access {
             Access::All => self.view.scan(&source.collection, extent, visit),

@@ -103,7 +103,7 @@ impl Watched {
 impl Observer {
     /// Starts with a first evaluation due.
     pub fn new(prepared: Rc<Prepared>) -> Observer {
-        let reads = match &prepared.plan {
+        let reads = match &*prepared.plan {
             Plan::Select(query) => query.reads(),
             _ => Vec::new(),
         };
@@ -252,7 +252,7 @@ fn are_identical(a: &Object, b: &Object) -> bool {
 
 /// Returns the SELECT that a statement is, if it is one.
 fn select(prepared: &Prepared) -> Option<&Select> {
-    match &prepared.plan {
+    match &*prepared.plan {
         Plan::Select(query) => query.select(),
         _ => None,
     }
@@ -260,7 +260,7 @@ fn select(prepared: &Prepared) -> Option<&Select> {
 
 /// Returns the SELECT over the documents of one collection that a statement is, if it is one.
 fn plain(prepared: &Prepared) -> Option<&Select> {
-    match &prepared.plan {
+    match &*prepared.plan {
         Plan::Select(query) => query.plain(),
         _ => None,
     }
@@ -268,7 +268,7 @@ fn plain(prepared: &Prepared) -> Option<&Select> {
 
 /// Returns the SELECT over one collection that a statement is, if its predicate looks at nothing else.
 fn filtered(prepared: &Prepared) -> Option<&Select> {
-    match &prepared.plan {
+    match &*prepared.plan {
         Plan::Select(query) => query.filtered(),
         _ => None,
     }
