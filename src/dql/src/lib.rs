@@ -36,7 +36,7 @@ pub use evaluate::Around;
 pub use explain::explain as explained;
 pub use function::{Aggregate, Function};
 pub use iteration::{Iteration, IterationKind, Reach};
-pub use live::{Effect, HELD_MAX, Live, Look};
+pub use live::{Effect, Live, Look};
 pub use needed::Needed;
 pub use parse::parse;
 pub use plan::{

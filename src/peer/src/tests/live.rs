@@ -373,3 +373,21 @@ fn declared_types_are_shown_live() {
     }
     assert_eq!(told(&world, 1).len(), 3);
 }
+
+#[test]
+fn an_answer_too_large_to_be_kept_is_evaluated_again() {
+    let mut world = World::new(1);
+    for id in 0..9 {
+        world.ok(1, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'x': repeat('x', 4000000)}})"));
+    }
+    observe(&mut world, 1, "SELECT x FROM a");
+    observe(&mut world, 2, "SELECT byte_length(x) AS n FROM a");
+    let kept =
+        |world: &World| world.nodes[1].engine.observers.values().map(|observer| observer.is_kept()).collect::<Vec<_>>();
+    assert_eq!(kept(&world), [false, true]);
+    world.ok(1, "UPDATE a SET y = 1");
+    world.ok(1, "DELETE FROM a WHERE _id = 3");
+    for id in [1, 2] {
+        assert_eq!(told(&world, id).iter().map(Vec::len).collect::<Vec<_>>(), [9, 8]);
+    }
+}
