@@ -134,8 +134,8 @@ class Stage {
     return folder;
   }
 
-  async bigPeer() {
-    const peer = new BigPeer(await freePort(), await this.folder(), (line) => this.note(line));
+  async bigPeer(environment = {}) {
+    const peer = new BigPeer(await freePort(), await this.folder(), (line) => this.note(line), environment);
     this.defer(() => peer.kill());
     await peer.start();
     return peer;
@@ -239,16 +239,18 @@ class BigPeer {
   #process;
   #exited = Promise.resolve();
 
-  constructor(port, data, note) {
+  constructor(port, data, note, environment) {
     this.port = port;
     this.data = data;
     this.note = note;
+    this.environment = environment;
     this.url = `ws://127.0.0.1:${port}`;
   }
 
   async start() {
     const flags = ['--dev', '--listen', `127.0.0.1:${this.port}`, '--data', this.data, '--database', database, '--dev-token', token];
-    this.#process = spawn(bigPeerBinary, flags, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, ...this.environment };
+    this.#process = spawn(bigPeerBinary, flags, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const failed = new Promise((_, reject) => {
       this.#process.once('error', reject);
       this.#process.once('exit', (code) => reject(new Error(`the Big Peer ended with ${code} before it was ready: see the log`)));

@@ -72,12 +72,6 @@ pub(crate) fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
 }
 
 impl Key {
-    /// Says whether there may be equal keys that look different.
-    pub fn has_forms(&self) -> bool {
-        let has = |value: &Value| matches!(value, Value::Array(_) | Value::Float(_) | Value::Int(_) | Value::Object(_));
-        self.0.iter().flatten().any(has)
-    }
-
     /// Says whether an equal key is to be shown in this form: integers go before floats.
     pub fn is_preferred_to(&self, equal: &Key) -> bool {
         let pairs = self.0.iter().flatten().zip(equal.0.iter().flatten());

@@ -182,6 +182,9 @@ impl<'a> Binder<'a> {
             ));
         }
         let call = Call { function: *function, distinct: *distinct, argument };
+        if calls.len() == CALLS_MAX {
+            return Err(DqlError::invalid("a query has at most 1000 different aggregates", span));
+        }
         let index = calls.iter().position(|known| *known == call).unwrap_or_else(|| {
             calls.push(call);
             calls.len() - 1
@@ -216,6 +219,9 @@ impl<'a> Binder<'a> {
         }
         self.calls = calls;
         let call = WindowCall { function: window.function, argument, partition, order };
+        if windows.len() == CALLS_MAX {
+            return Err(DqlError::invalid("a query has at most 1000 different window functions", window.span));
+        }
         let slot = windows.iter().position(|known| *known == call).unwrap_or_else(|| {
             windows.push(call);
             windows.len() - 1
@@ -362,3 +368,6 @@ fn fold(mut code: Code) -> Code {
     });
     if constant { Code::Constant(code.value(Environment::default())) } else { code }
 }
+
+/// How many aggregates a query has at most, and how many window functions: each is compared with all before it.
+const CALLS_MAX: usize = 1000;

@@ -33,7 +33,7 @@ mod token;
 pub use ast::{ConflictPolicy, FieldType, Statement};
 pub use context::{Context, Index, IndexKey, UtcOnly, Zones};
 pub use error::{DqlError, Span};
-pub use evaluate::Around;
+pub use evaluate::{Around, FieldRow};
 pub use explain::explain as explained;
 pub use function::{Aggregate, Function};
 pub use iteration::{Iteration, IterationKind, Reach};
@@ -47,6 +47,10 @@ pub use plan::{
 pub use print::print;
 pub use run::{Flow, Reader, Request, Runner, SelectRun, Taker};
 pub use subscription::{Subscription, subscription};
+
+// What is shared with the tests of other rooms names this room as they do.
+#[cfg(test)]
+extern crate self as dql;
 
 #[cfg(test)]
 mod tests;

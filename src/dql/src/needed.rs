@@ -50,12 +50,7 @@ fn collect_under(alias: &str, code: &Code, names: &mut Vec<String>) -> bool {
     match code {
         Code::Field(path) if path[0] != alias => true,
         Code::Field(path) => match path.get(1) {
-            Some(name) => {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
-                true
-            }
+            Some(name) => add(name, names),
             None => false,
         },
         Code::Document => false,
@@ -69,12 +64,19 @@ fn collect(code: &Code, names: &mut Vec<String>) -> bool {
     match code {
         Code::Document => false,
         Code::Subquery(subquery) => !subquery.correlated,
-        Code::Field(path) => {
-            if let Some(name) = path.first().filter(|name| !names.contains(name)) {
-                names.push(name.clone());
-            }
-            true
-        }
+        Code::Field(path) => path.first().is_none_or(|name| add(name, names)),
         _ => code.parts().into_iter().all(|part| collect(part, names)),
     }
 }
+
+/// Adds a name; `false` when there are so many that the whole document is easier.
+fn add(name: &String, names: &mut Vec<String>) -> bool {
+    if names.contains(name) {
+        return true;
+    }
+    names.push(name.clone());
+    names.len() <= NAMES_MAX
+}
+
+/// Each name is compared with those before it, and each field of a document with all of them.
+const NAMES_MAX: usize = 256;

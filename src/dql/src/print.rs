@@ -108,7 +108,12 @@ impl Printer {
             }
             Expr::In(operands, negation) => {
                 self.operand_and(&operands[0], level::COMPARISON, *negation, "IN ");
+                let start = self.text.len();
                 self.expression(&operands[1], level::CONCAT);
+                // A parenthesis behind IN begins a list; a plus in front of it means nothing else.
+                if self.text[start..].starts_with('(') && !matches!(operands[1], Expr::Query(..)) {
+                    self.text.insert(start, '+');
+                }
             }
             Expr::Is(operand, absence, negation) => {
                 self.expression(operand, level::LIKE);

@@ -1,15 +1,17 @@
 //! The tests of the room: reading and printing, planning, runs, and the vectors in `tests/vectors/dql`.
 
 mod depth;
-mod json;
-mod list;
+mod differential;
 mod mutation;
 mod parsing;
 mod selection;
+mod shared;
 mod subscribing;
 mod vectors;
 
 use value::{Object, Value};
+
+use shared::{json, list};
 
 /// Reads an object in JSON.
 fn object(text: &str) -> Object {

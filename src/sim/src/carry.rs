@@ -223,7 +223,7 @@ impl Cluster {
         self.nodes[node].log.head = image.log.last().map_or(Seq(0), |(seq, _)| *seq);
         let seed = Rng::named(self.seed, &format!("engine {node} {}", self.nodes[node].life)).number();
         let local = self.nodes[node].local(self.now);
-        match machine::start(&self.profile, node, image, seed, local) {
+        match machine::start((&self.profile, self.plant), node, image, seed, local) {
             Ok(machine) => self.nodes[node].machine = Some(machine),
             Err(error) => return self.fail(Checker::Start, format!("peer {node} does not start: {error}")),
         }

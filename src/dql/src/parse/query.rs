@@ -15,11 +15,15 @@ impl Parser<'_> {
     /// Reads a whole query.
     pub(super) fn query(&mut self) -> Result<Query, DqlError> {
         let with = if self.eat_word("WITH")? { self.list(Self::named)? } else { Vec::new() };
-        let mut first = self.intersection()?;
-        let mut rest = Vec::new();
-        while let Some(operator) = self.set_operator(&[SetOperator::Union, SetOperator::Except])? {
-            rest.push((operator, self.intersection()?));
+        if with.len() > NAMED_MAX {
+            return Err(DqlError::invalid("WITH names at most 1000 queries", with[NAMED_MAX].span));
         }
+        let intersected = self.intersection()?;
+        let mut united = Vec::new();
+        while let Some(operator) = self.set_operator(&[SetOperator::Union, SetOperator::Except])? {
+            united.push((operator, whole(self.intersection()?)));
+        }
+        let (mut first, rest) = if united.is_empty() { intersected } else { (whole(intersected), united) };
         let (mut order, mut limit, mut offset) = self.ends()?;
         if let (Body::Select(select), true) = (&mut first, rest.is_empty()) {
             (select.order, select.limit, select.offset) = (std::mem::take(&mut order), limit.take(), offset.take());
@@ -66,17 +70,13 @@ impl Parser<'_> {
     }
 
     /// Reads operands joined by INTERSECT.
-    fn intersection(&mut self) -> Result<Body, DqlError> {
+    fn intersection(&mut self) -> Result<Operands, DqlError> {
         let first = self.body()?;
         let mut rest = Vec::new();
         while let Some(operator) = self.set_operator(&[SetOperator::Intersect])? {
             rest.push((operator, self.body()?));
         }
-        if rest.is_empty() {
-            return Ok(first);
-        }
-        let query = Query { with: Vec::new(), first, rest, order: Vec::new(), limit: None, offset: None };
-        Ok(Body::Query(Box::new(query)))
+        Ok((first, rest))
     }
 
     fn set_operator(&mut self, wanted: &[SetOperator]) -> Result<Option<SetOperator>, DqlError> {
@@ -112,7 +112,11 @@ impl Parser<'_> {
     fn ends(&mut self) -> Result<Ends, DqlError> {
         let order = if self.eat_word("ORDER")? {
             self.expect_word("BY")?;
-            self.list(Self::order)?
+            let keys = self.list(Self::order)?;
+            if keys.len() > KEYS_MAX {
+                return Err(DqlError::invalid("an order has at most 1000 keys", self.last));
+            }
+            keys
         } else {
             Vec::new()
         };
@@ -136,7 +140,11 @@ impl Parser<'_> {
         let filter = self.optional_expression("WHERE")?;
         let group = if self.eat_word("GROUP")? {
             self.expect_word("BY")?;
-            self.list(Self::expression)?
+            let keys = self.list(Self::expression)?;
+            if keys.len() > KEYS_MAX {
+                return Err(DqlError::invalid("a group has at most 1000 keys", self.last));
+            }
+            keys
         } else {
             Vec::new()
         };
@@ -346,3 +354,20 @@ fn plain_source(collection: String, span: Span) -> Source {
 /// How many fields a statement declares at most: subscriptions come from other peers, and each declaration is compared with
 /// all before it.
 const DECLARATIONS_MAX: usize = 1000;
+
+/// How many keys an order or a group has at most: each is looked for among the columns.
+const KEYS_MAX: usize = 1000;
+
+/// How many queries WITH names at most: each is compared with all before it.
+const NAMED_MAX: usize = 1000;
+
+/// What set operators of one level join.
+type Operands = (Body, Vec<(SetOperator, Body)>);
+
+/// Makes one operand of several.
+fn whole((first, rest): Operands) -> Body {
+    if rest.is_empty() {
+        return first;
+    }
+    Body::Query(Box::new(Query { with: Vec::new(), first, rest, order: Vec::new(), limit: None, offset: None }))
+}

@@ -48,14 +48,20 @@ impl Intervals {
     /// Returns what lies in both.
     fn and(&self, other: &Intervals) -> Intervals {
         let mut both = Vec::new();
-        for a in &self.0 {
-            for b in &other.0 {
-                let low = if low_order(&a.low, &b.low).is_ge() { &a.low } else { &b.low };
-                let high = if high_order(&a.high, &b.high).is_le() { &a.high } else { &b.high };
-                if !is_empty(low, high) {
-                    both.push(Interval { low: low.clone(), high: high.clone() });
-                }
+        let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());
+        while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+            let low = if low_order(&a.low, &b.low).is_ge() { &a.low } else { &b.low };
+            let ends_first = high_order(&a.high, &b.high).is_le();
+            let high = if ends_first { &a.high } else { &b.high };
+            if !is_empty(low, high) {
+                both.push(Interval { low: low.clone(), high: high.clone() });
             }
+            // What ends first meets nothing more of the other side.
+            if ends_first {
+                left.next()
+            } else {
+                right.next()
+            };
         }
         Intervals(both)
     }
@@ -98,14 +104,27 @@ fn is_empty(low: &Bound<Option<Value>>, high: &Bound<Option<Value>>) -> bool {
     }
 }
 
+/// How many fields of a predicate are looked at, and how many conditions on each; the rest says nothing. Statements come from
+/// other peers too, and a megabyte of conditions must not take minutes.
+const FIELDS_MAX: usize = 100;
+const CONDITIONS_MAX: usize = 100;
+
 /// Returns the fields that a predicate restricts, each once, with the values that they can have.
 pub(super) fn conditions(finder: &Finder<'_>, predicate: &Code) -> Vec<(Vec<String>, Intervals)> {
-    let mut all: Vec<(Vec<String>, Intervals)> = Vec::new();
+    let mut all = Vec::new();
     collect(finder, predicate, &mut all);
-    all
+    all.into_iter().map(|known| (known.path, known.intervals)).collect()
 }
 
-fn collect(finder: &Finder<'_>, predicate: &Code, all: &mut Vec<(Vec<String>, Intervals)>) {
+/// What is known of one field.
+struct Restricted {
+    path: Vec<String>,
+    intervals: Intervals,
+    /// How many conditions said so.
+    conditions: usize,
+}
+
+fn collect(finder: &Finder<'_>, predicate: &Code, all: &mut Vec<Restricted>) {
     if let Code::Chain(first, rest) = predicate
         && matches!(rest.first(), Some((Operator::And, _)))
     {
@@ -114,9 +133,15 @@ fn collect(finder: &Finder<'_>, predicate: &Code, all: &mut Vec<(Vec<String>, In
         return;
     }
     if let Some((path, intervals)) = condition(finder, predicate) {
-        match all.iter_mut().find(|(known, _)| known == path) {
-            Some((_, known)) => *known = known.and(&intervals),
-            None => all.push((path.to_vec(), intervals)),
+        let is_full = all.len() >= FIELDS_MAX;
+        match all.iter_mut().find(|known| known.path == path) {
+            Some(known) if known.conditions >= CONDITIONS_MAX => {}
+            Some(known) => {
+                known.intervals = known.intervals.and(&intervals);
+                known.conditions += 1;
+            }
+            None if is_full => {}
+            None => all.push(Restricted { path: path.to_vec(), intervals, conditions: 1 }),
         }
     }
 }

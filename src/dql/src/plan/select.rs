@@ -1,5 +1,6 @@
 //! The plan of SELECT.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use value::{ErrorCode, Object};
@@ -336,6 +337,7 @@ pub(super) fn plan_projection(
 ) -> Result<Vec<Item>, DqlError> {
     let written = items;
     let mut items: Vec<Item> = Vec::new();
+    let mut names = BTreeSet::new();
     let mut computed = 0;
     for item in written {
         items.push(match item {
@@ -356,7 +358,7 @@ pub(super) fn plan_projection(
                     computed += 1;
                     ["($", &i32::to_string(&computed), ")"].concat()
                 });
-                if items.iter().any(|item| matches!(item, Item::Field(known, _) if *known == name)) {
+                if !names.insert(name.clone()) {
                     return Err(DqlError::invalid("two items have this name; give one another with AS", *span));
                 }
                 Item::Field(name, binder.bind(expr)?)

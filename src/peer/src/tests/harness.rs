@@ -1,7 +1,9 @@
 //! A world of engines: each over a memory store and a log in a vector; links carry every message at once.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
+use dql::Zones;
 use store::{Durability, MemoryStore};
 use value::{ErrorCode, Failure, Millis, Object, PeerKey, ReplicaId, Seq, StoreId, Value};
 
@@ -78,8 +80,24 @@ impl World {
     /// Makes a Big Peer and some Small Peers, all with sync off but the Big Peer.
     pub fn new(small_peers: usize) -> World {
         let now = Millis(1_000_000);
-        let mut world = World {
-            nodes: (0..=small_peers).map(|number| node(config(number), Vec::new(), now)).collect(),
+        let mut world = World::of((0..=small_peers).map(|number| node(config(number), Vec::new(), now)).collect(), now);
+        for number in 0..=small_peers {
+            world.input(number, Input::MayLink(true));
+        }
+        world.input(BIG, Input::SyncOn(true));
+        world
+    }
+
+    /// Makes one node at a time, with zones.
+    pub fn at(now: Millis, zones: Rc<dyn Zones>) -> World {
+        let mut node = node(config(BIG), Vec::new(), now);
+        node.engine = node.engine.with_zones(zones);
+        World::of(vec![node], now)
+    }
+
+    fn of(nodes: Vec<Node>, now: Millis) -> World {
+        World {
+            nodes,
             now,
             big_peer_up: true,
             full: None,
@@ -88,12 +106,7 @@ impl World {
             tickets: 1 << 32,
             links: BTreeMap::new(),
             queue: VecDeque::new(),
-        };
-        for number in 0..=small_peers {
-            world.input(number, Input::MayLink(true));
         }
-        world.input(BIG, Input::SyncOn(true));
-        world
     }
 
     /// Starts sync on a Small Peer with the right token and one subscription.

@@ -3,7 +3,9 @@
 //! Everything that an engine asks for is done at once, unless a tab is told to hold it back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
+use dql::{UtcOnly, Zones};
 use store::{Appended, DeviceError, DeviceNow, Durability, FaultyDevice, Lsm, LsmConfig, manifest_head};
 use value::{ErrorCode, Failure, Millis, Object, PeerKey, ReplicaId, Seq, StoreId, Value};
 
@@ -36,6 +38,7 @@ pub struct Tab {
 pub enum Hold {
     Commits,
     Everything,
+    Loads,
     Nothing,
 }
 
@@ -44,6 +47,8 @@ pub struct Shared {
     pub devices: Vec<FaultyDevice>,
     pub tabs: Vec<Tab>,
     pub now: Millis,
+    /// Of tabs that are opened from now on.
+    pub zones: Rc<dyn Zones>,
     tickets: u64,
     links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
     queue: VecDeque<(usize, Input)>,
@@ -56,6 +61,7 @@ impl Shared {
             devices: (0..devices).map(|_| FaultyDevice::new()).collect(),
             tabs: Vec::new(),
             now: Millis(1_000_000),
+            zones: Rc::new(UtcOnly),
             tickets: 1 << 32,
             links: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -93,7 +99,7 @@ impl Shared {
         };
         let boot = Boot { log: image.log, log_start, damaged: image.damaged };
         self.tabs.push(Tab {
-            engine: Engine::new(config, lsm, boot, tab as u64 + 1, self.now),
+            engine: Engine::new(config, lsm, boot, tab as u64 + 1, self.now).with_zones(Rc::clone(&self.zones)),
             store,
             replies: BTreeMap::new(),
             told: Vec::new(),
@@ -213,8 +219,9 @@ impl Shared {
         while let Some(output) = self.tabs[tab].engine.poll() {
             let holds = match (&output, self.tabs[tab].holds) {
                 (Output::Commit { .. }, Hold::Commits | Hold::Everything) => true,
-                (Output::Load { .. } | Output::Maintain { .. }, Hold::Everything) => true,
-                (_, Hold::Commits | Hold::Everything | Hold::Nothing) => false,
+                (Output::Load { .. }, Hold::Everything | Hold::Loads) => true,
+                (Output::Maintain { .. }, Hold::Everything) => true,
+                (_, Hold::Commits | Hold::Everything | Hold::Loads | Hold::Nothing) => false,
             };
             match holds {
                 true => self.tabs[tab].held.push(output),

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Bound;
 
+use dql::{Access, Flow, IndexKey, IndexScan, KeyBounds, Needed, Reader, Request, Source, Taker};
 use value::{Object, Value, order};
-
-use crate::aggregate::compare;
-use crate::{Access, Flow, IndexKey, IndexScan, KeyBounds, Needed, Reader, Request, Source, Taker};
 
 /// Documents by collection.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +72,7 @@ fn narrow(document: &Object, needed: &Needed) -> Object {
 fn scanned(scan: &IndexScan, all: &[Object]) -> Vec<Object> {
     let keys = &scan.index.keys;
     let values = |document: &Object| -> Vec<Option<Value>> {
-        keys.iter().map(|key| crate::evaluate::field(document, &key.path).cloned()).collect()
+        keys.iter().map(|key| field(document, &key.path).cloned()).collect()
     };
     let mut found: Vec<(Vec<Option<Value>>, &Object)> =
         all.iter().map(|document| (values(document), document)).collect();
@@ -88,7 +86,7 @@ fn scanned(scan: &IndexScan, all: &[Object]) -> Vec<Object> {
         object.extend(document.get("_id").map(|id| ("_id".to_owned(), id.clone())));
         for (key, value) in keys.iter().zip(values) {
             if value.is_some() {
-                super::vectors::set(&mut object, &key.path, value.clone());
+                set(&mut object, &key.path, value.clone());
             }
         }
         object
@@ -122,4 +120,39 @@ fn lies_in(values: &[Option<Value>], bounds: &KeyBounds) -> bool {
         Bound::Unbounded => true,
     };
     equal && above && below
+}
+
+/// The order of values, with missing behind all of them.
+fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) => order::compare(a, b),
+        (a, b) => a.is_none().cmp(&b.is_none()),
+    }
+}
+
+/// Returns the value at a path of names.
+pub fn field<'a>(document: &'a Object, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(document.get(first.as_str())?, |value, name| value.as_object()?.get(name.as_str()))
+}
+
+/// Replaces the value at a path, and makes the objects on the way; or removes what is there.
+pub fn set(document: &mut Object, path: &[String], value: Option<Value>) {
+    if value.is_none() && field(document, path).is_none() {
+        return;
+    }
+    let (last, above) = path.split_last().expect("a path");
+    let mut object = document;
+    for name in above {
+        let inner = object.entry(name.clone()).or_insert_with(|| Value::from([]));
+        if inner.as_object().is_none() {
+            *inner = Value::from([]);
+        }
+        let Value::Object(fields) = inner else { return };
+        object = fields;
+    }
+    match value {
+        Some(value) => object.insert(last.clone(), value),
+        None => object.remove(last),
+    };
 }
