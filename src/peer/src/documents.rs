@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use dql::{Access, Effect, Flow, HELD_MAX, Live, Look, Needed, Reader, Request, Select, Source, Taker};
+use dql::{Access, Effect, Flow, Live, Look, Needed, Reader, Request, Select, Source, Taker};
 use store::{BlockId, ReadError, Store};
 use value::{CollectionName, DocId};
 
@@ -229,5 +229,5 @@ pub fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option
         Access::All => view.scan(&source.collection, extent, visit)?,
         access => view.find(&source.collection, access, extent, visit)?,
     }
-    Ok((!too_large && live.held() <= HELD_MAX).then_some(live))
+    Ok((!too_large && !live.is_too_large()).then_some(live))
 }

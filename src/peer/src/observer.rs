@@ -202,6 +202,12 @@ impl Observer {
         select(&self.prepared).filter(|_| matches!(self.keeping, Keeping::Unread))
     }
 
+    /// Says whether its answer is kept up to date now.
+    #[cfg(test)]
+    pub fn is_kept(&self) -> bool {
+        matches!(self.keeping, Keeping::State(_))
+    }
+
     /// Takes the state that a scan has made; nothing where it would be too large.
     pub fn keep(&mut self, live: Option<Live>) {
         self.keeping = live.map_or(Keeping::Nothing, Keeping::State);
