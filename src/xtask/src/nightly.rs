@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::error::{Error, Result, read_text, write_file};
+use crate::error::{Result, read_text, write_file};
 use crate::setup::{self, Scope};
 use crate::workspace::Workspace;
 use crate::{process, sim, stamp, test};
@@ -44,7 +44,6 @@ fn fuzz(workspace: &Workspace) -> Result<()> {
     let statements = statements(workspace)?;
     for target in FUZZ_TARGETS {
         let corpus = workspace.path("fuzz/corpus").join(target);
-        std::fs::create_dir_all(&corpus).map_err(|error| Error::Found(format!("{}: {error}", corpus.display())))?;
         write_corpus(&corpus, &statements)?;
         let words = ["fuzz", "run", "-O", target, "--", FUZZ_SECONDS, "-max_len=400", "-timeout=10"];
         process::run_shown(&mut cargo(&words), FUZZ_LIMIT)?;
