@@ -61,6 +61,19 @@ test('what is inserted is selected, and a commit has a place in the log', async 
   assert.match(item.jsonString(), /"big":1152921504606846976/);
 });
 
+test('statements know the time and the time zones of the host', async (t) => {
+  const { store } = await open(t);
+  const query = `SELECT clock() AS now, tz_offset('Europe/Berlin', '2024-07-01') AS summer, tz_offset('Asia/Kolkata', 0) AS india,
+    tz_offset('Nowhere/Land') AS nowhere, date_format('2024-12-31T23:30Z', '%F %R', 'Pacific/Auckland') AS there,
+    date_trunc('2024-03-10T12:00Z', 'day', 'America/New_York') AS day, request_info().time_zone AS zone`;
+  const before = Date.now();
+  const { now, ...rest } = (await store.execute(query)).items[0].value;
+  assert.ok(Date.parse(now) >= before && Date.parse(now) <= Date.now(), now);
+  const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  assert.deepEqual(rest, { summer: '+02:00', india: '+05:30', there: '2025-01-01 12:30', day: '2024-03-10T00:00:00-05:00', zone });
+  assert.throws(() => store.ditto.sync.registerSubscription('SELECT * FROM a WHERE at < clock()'), failure('query/unsupported', /clock/));
+});
+
 test('openSync queues what is asked before the store is open', async (t) => {
   const ditto = Ditto.openSync(new DittoConfig('sync', { mode: 'smallPeersOnly' }));
   t.after(() => ditto.close());

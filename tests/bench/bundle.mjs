@@ -23,25 +23,35 @@ const html = `<!doctype html>
 `;
 
 const workerScript = path.join(packageFolder, 'worker.js');
+/** Contestants whose storage a page cannot use. */
+const inWorker = new Set(['sqlite-opfs']);
 const usesModule = (contestant) => contestant.startsWith('shoal');
 
 /** Whether the package can run its engine in a worker. */
 export const hasWorker = () => access(workerScript).then(() => true, () => false);
 
-/** Builds the page of one contestant and returns its folder. */
-export async function page(contestant, out) {
+/** Builds the page of one contestant out of a bench's scripts and returns its folder. */
+export async function page({ operations, contestants }, contestant, out) {
   const folder = path.join(out, contestant);
   await mkdir(folder, { recursive: true });
-  await script(`import * as contestant from './contestants/${contestant}.mjs';\nimport { expose } from './operations.mjs';\nexpose(contestant);\n`, path.join(folder, 'bench.js'));
+  const lines = [`import * as contestant from '${contestants}/${contestant}.mjs';`, `import { expose } from '${operations}';`, 'expose(contestant);'];
+  if (inWorker.has(contestant)) {
+    await script([...lines, "import { answerPage } from './query/remote.mjs';", 'answerPage();'], path.join(folder, 'operations.js'));
+    await script(["import { remote } from './query/remote.mjs';", "remote('operations.js');"], path.join(folder, 'bench.js'));
+  } else {
+    await script(lines, path.join(folder, 'bench.js'));
+  }
   await writeFile(path.join(folder, 'index.html'), html);
   if (usesModule(contestant)) {
     await cp(path.join(packageFolder, 'shoal.wasm'), path.join(folder, 'shoal.wasm'));
-    if (await hasWorker()) await script(`import './worker.mjs';\nimport '${workerScript}';\n`, path.join(folder, 'worker.js'));
+    if (await hasWorker()) await script(["import './worker.mjs';", `import '${workerScript}';`], path.join(folder, 'worker.js'));
   }
+  if (contestant.startsWith('sqlite')) await cp(fileURLToPath(import.meta.resolve('@sqlite.org/sqlite-wasm/sqlite3.wasm')), path.join(folder, 'sqlite3.wasm'));
   return folder;
 }
 
-async function script(contents, outfile) {
+async function script(lines, outfile) {
+  const contents = `${lines.join('\n')}\n`;
   await build({
     stdin: { contents, resolveDir: path.join(here, 'page'), sourcefile: path.basename(outfile) },
     bundle: true,

@@ -1,17 +1,26 @@
 // Draws the charts of a report: `node chart.mjs FILE.json` writes FILE-time.svg and FILE-space.svg beside it.
 //
 // Times differ by orders of magnitude, so they are points on one logarithmic axis, each on a line from its least to its greatest round:
-// a bar has no beginning there. Ratios are bars from zero, every group on a scale of its own. The drawing follows the reader's light or
+// a bar has no beginning there. Sizes are bars from zero, every group on a scale of its own. The drawing follows the reader's light or
 // dark scheme, and its text stays readable at the width of a telephone.
 
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { all, goals, met } from './figures.mjs';
+import { benches } from './benches.mjs';
+import { met } from './figures.mjs';
 
-const times = ['bulk_10k_ms', 'concurrent_1k_ms', 'insert_p50_ms', 'cold_open_10k_ms', 'cold_open_100k_ms', 'scan_100k_ms', 'other_tab_p50_ms'];
-const spaces = ['disk_ratio', 'disk_ratio_100k', 'memory_100k_ratio'];
-const labels = { shoal: 'Shoal', 'shoal-worker': 'in a worker', raw: 'IndexedDB', dexie: 'Dexie', rxdb: 'RxDB', pouchdb: 'PouchDB', yjs: 'Yjs' };
+const labels = {
+  shoal: 'Shoal',
+  'shoal-worker': 'in a worker',
+  raw: 'IndexedDB',
+  dexie: 'Dexie',
+  rxdb: 'RxDB',
+  pouchdb: 'PouchDB',
+  yjs: 'Yjs',
+  sqlite: 'SQLite',
+  'sqlite-opfs': 'on OPFS',
+};
 
 const width = 520;
 const left = 86;
@@ -22,6 +31,9 @@ const titleHeight = 26;
 const groupGap = 10;
 const axisHeight = 22;
 const headHeight = 50;
+const decadesMax = 7;
+/** What is less, by the noise of a difference perhaps nothing, is drawn there. */
+const leastMs = 0.0001;
 
 const style = `
   svg { --page: #ffffff; --ink: #1c2733; --quiet: #5d6b7a; --line: #dde3e9; --peer: #7b8a99; --own: #0b6bcb; --goal: #b4540a; }
@@ -43,51 +55,61 @@ const style = `
   .told { fill: var(--goal); font-size: 12px; }
 `;
 
-/** The chart of times, or nothing when none was measured. */
-export function timeChart(report) {
-  const groups = groupsOf(report, times);
+/** Writes the charts of a report beside its file; one of which nothing was measured is left out. */
+export async function drawCharts(file, report) {
+  const base = file.replace(/\.json$/, '');
+  const { charts } = benches[report.bench];
+  for (const chart of charts) {
+    const drawn = draw(chart, groupsOf(report, chart.figures));
+    if (drawn !== undefined) await writeFile(`${base}-${chart.name}.svg`, drawn);
+  }
+}
+
+function draw(chart, groups) {
   if (groups.length === 0) return undefined;
-  const values = groups.flatMap(({ rows, goal }) => [...rows.flatMap(({ figure }) => [figure.min, figure.max]), ...(goal ? [goal] : [])]);
+  return chart.kind === 'points' ? pointChart(chart, groups) : barChart(chart, groups);
+}
+
+function pointChart(chart, groups) {
+  const values = groups.flatMap(({ rows, goal }) => [...rows.flatMap(({ figure }) => [figure.min, figure.max]), ...(goal === undefined ? [] : [goal])]).map((value) => Math.max(value, leastMs));
   const decades = [Math.floor(Math.log10(Math.min(...values))), Math.ceil(Math.log10(Math.max(...values)))];
-  const x = (value) => left + (plot * (Math.log10(value) - decades[0])) / (decades[1] - decades[0]);
+  const x = (value) => left + (plot * (Math.log10(Math.max(value, leastMs)) - decades[0])) / (decades[1] - decades[0]);
   const parts = [];
   const bottom = height(groups) - axisHeight;
+  // Labels of more decades than this would run into each other.
+  const step = Math.ceil((decades[1] - decades[0]) / decadesMax);
   for (let decade = decades[0]; decade <= decades[1]; decade += 1) {
     const at = place(x(10 ** decade));
     parts.push(`<line class="grid" x1="${at}" x2="${at}" y1="${headHeight}" y2="${bottom}"/>`);
-    parts.push(text(at, bottom + 16, duration(10 ** decade), 'quiet', 'middle'));
+    if ((decade - decades[0]) % step === 0) parts.push(text(at, bottom + 16, duration(10 ** decade), 'quiet', 'middle'));
   }
   drawGroups(groups, parts, { scale: () => x, mark: dot, told: duration });
-  return drawing(groups, parts, 'Times: less is better', 'Median of the rounds, with a line from the least to the greatest; logarithmic');
+  return drawing(groups, parts, chart);
 }
 
-/** The chart of ratios to the documents' JSON. */
-export function spaceChart(report) {
-  const groups = groupsOf(report, spaces);
-  if (groups.length === 0) return undefined;
+function barChart(chart, groups) {
   const scale = ({ rows, goal }) => {
     const greatest = Math.max(...rows.map(({ figure }) => figure.value), goal ?? 0);
     return (value) => left + (plot * Math.max(0, value)) / greatest;
   };
   const parts = [];
-  drawGroups(groups, parts, { scale, mark: bar, told: (value) => (value < 0.01 ? '&lt; 0.01 ×' : `${plain(value)} ×`) });
-  return drawing(groups, parts, 'Space: less is better', 'Times the bytes of the documents’ JSON; median of the rounds');
+  drawGroups(groups, parts, { scale, mark: bar, told: size });
+  return drawing(groups, parts, chart);
 }
 
-/** Writes the charts of a report beside its file. */
-export async function drawCharts(file, report) {
-  const base = file.replace(/\.json$/, '');
-  const charts = { time: timeChart(report), space: spaceChart(report) };
-  for (const [name, chart] of Object.entries(charts)) if (chart !== undefined) await writeFile(`${base}-${name}.svg`, chart);
-}
-
-/** What is drawn: for every figure that was measured, its rows with ours first. */
+/** What is drawn: for every figure that was measured, its rows with ours first; times in milliseconds. */
 function groupsOf(report, names) {
+  const { goals, extras } = benches[report.bench];
   const contestants = [['shoal', report], ...Object.entries(report.peers)];
   return names
     .map((name) => {
-      const rows = contestants.map(([contestant, part]) => ({ contestant, figure: part[name] ?? part.extra[name] })).filter(({ figure }) => figure);
-      return { name, rows, goal: goals[name]?.goal };
+      const { unit, goal, over, title } = goals[name] ?? extras[name];
+      const factor = unit === 'us' ? 0.001 : 1;
+      const of = (part) => part[name] ?? part.extra[name];
+      const measured = contestants.filter(([, part]) => typeof of(part)?.value === 'number');
+      const scaled = ({ value, min, max }) => ({ value: value * factor, min: min * factor, max: max * factor });
+      const rows = measured.map(([contestant, part]) => ({ contestant, figure: scaled(of(part)) }));
+      return { title, unit, over, rows, goal: goal === undefined ? undefined : goal * factor };
     })
     .filter(({ rows }) => rows.length > 0);
 }
@@ -102,10 +124,11 @@ function drawGroups(groups, parts, { scale, mark, told }) {
   for (const group of groups) {
     const x = scale(group);
     const own = group.rows.find(({ contestant }) => contestant === 'shoal');
-    parts.push(text(0, y + 18, all[group.name].title, 'title'));
+    const write = (value) => told(value, group.unit);
+    parts.push(text(0, y + 18, group.title, 'title'));
     if (group.goal !== undefined) {
-      const verdict = own === undefined ? '' : met(group.name, own.figure.value) ? ', met' : ', missed';
-      parts.push(text(width, y + 18, `goal ${told(group.goal)}${verdict}`, 'told', 'end'));
+      const verdict = own === undefined ? '' : met(group, own.figure.value) ? ', met' : ', missed';
+      parts.push(text(width, y + 18, `goal ${write(group.goal)}${verdict}`, 'told', 'end'));
     }
     y += titleHeight;
     const end = y + group.rows.length * rowHeight;
@@ -114,7 +137,7 @@ function drawGroups(groups, parts, { scale, mark, told }) {
       const kind = contestant === 'shoal' ? 'own' : 'peer';
       parts.push(text(left - 10, middle + 4.5, labels[contestant] ?? contestant, kind === 'own' ? 'title' : '', 'end'));
       parts.push(mark(figure, x, middle, kind));
-      parts.push(text(width, middle + 4.5, told(figure.value), kind === 'own' ? 'title number' : 'number', 'end'));
+      parts.push(text(width, middle + 4.5, write(figure.value), kind === 'own' ? 'title number' : 'number', 'end'));
     }
     if (group.goal !== undefined) {
       const at = place(x(group.goal));
@@ -134,7 +157,7 @@ function bar({ value }, x, y, kind) {
   return `<rect class="${kind}" x="${left}" y="${y - 6}" width="${place(length)}" height="12" rx="1.5"/>`;
 }
 
-function drawing(groups, parts, head, note) {
+function drawing(groups, parts, { title: head, note }) {
   const all = height(groups);
   const margin = 16;
   const box = `${-margin} ${-margin} ${width + 2 * margin} ${all + margin}`;
@@ -159,8 +182,11 @@ function text(x, y, words, names = '', anchor = 'start') {
 
 function duration(ms) {
   if (ms >= 1000) return `${plain(ms / 1000)} s`;
-  return ms >= 1 ? `${plain(ms)} ms` : `${plain(ms * 1000)} µs`;
+  if (ms >= 1 || ms <= 0) return `${plain(ms)} ms`;
+  return ms >= 0.001 ? `${plain(ms * 1000)} µs` : `${plain(ms * 1e6)} ns`;
 }
+
+const size = (value, unit) => (unit === 'bytes' ? `${plain(value)} B` : value < 0.01 ? '&lt; 0.01 ×' : `${plain(value)} ×`);
 
 /** Three figures at most. */
 const plain = (value) => String(Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)));

@@ -1,7 +1,6 @@
 // What the terminal shows: a line for every measurement as it comes, and a table at the end in which a missed goal says so.
 
-import { extras, goals, met } from './figures.mjs';
-import { show } from './rounds.mjs';
+import { met, show } from './figures.mjs';
 
 const width = 13;
 
@@ -13,15 +12,16 @@ export function progress(started, round, what, contestant, text) {
 }
 
 /** Prints the medians of all contestants, ours first. A smoke run has other sizes than the goals, so nothing is said about them. */
-export function table(report, ours, peers) {
+export function table({ goals, extras }, report, ours) {
+  const peers = Object.keys(report.peers);
   const judged = report.run.mode !== 'smoke';
   const rows = (names, figuresOf) => {
     for (const name of names) {
       const own = figuresOf(report)[name];
       const cells = [own, ...peers.map((peer) => figuresOf(report.peers[peer])[name])];
-      if (cells.every((cell) => cell === undefined)) continue;
-      const numbers = cells.map((cell) => (cell === undefined ? '–' : show(cell.value)).padStart(width)).join('');
-      console.log(`${name.padEnd(24)}${numbers}  ${own === undefined || !judged ? '' : verdict(name, own.value)}`);
+      if (!cells.some(measured)) continue;
+      const numbers = cells.map((cell) => (measured(cell) ? show(cell.value) : '–').padStart(width)).join('');
+      console.log(`${name.padEnd(24)}${numbers}  ${judged && measured(own) && goals[name]?.goal !== undefined ? verdict(goals[name], own.value) : ''}`);
     }
   };
   console.log(`\n${'median'.padEnd(24)}${[ours, ...peers].map((name) => name.padStart(width)).join('')}  ${judged ? `goal of ${ours}` : 'a smoke run: no figures'}`);
@@ -30,8 +30,8 @@ export function table(report, ours, peers) {
   rows(Object.keys(extras), (part) => part.extra);
 }
 
-function verdict(name, value) {
-  if (!(name in goals)) return '';
-  const { goal, over } = goals[name];
-  return `${over ? 'at least' : 'at most'} ${goal}: ${met(name, value) ? 'met' : 'MISSED'}`;
+const measured = (figure) => typeof figure?.value === 'number';
+
+function verdict(about, value) {
+  return `${about.over ? 'at least' : 'at most'} ${about.goal}: ${met(about, value) ? 'met' : 'MISSED'}`;
 }

@@ -1,42 +1,27 @@
-// The rounds: in each, every contestant does the same, one after the other, and another one begins each time, so that what else the
-// machine does meets all of them alike.
-//
-// A round of 10,000 documents has a fresh profile. The 100,000 documents are loaded once a run, into one profile; the rounds that follow
-// open them in fresh pages.
+// What the rounds of every bench have in common: a browser on a fresh profile, a page for a while, every contestant once in each step,
+// and another one begins each time, so that what else the machine does meets all of them alike.
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Browser } from './browser.mjs';
-import { median } from './figures.mjs';
-import { documents, keptQuantity } from './page/documents.mjs';
 
 /** Chromium closes the files of an origin 2 s after its last page has gone; an opening before that would not be cold. */
 const coldPauseMs = 3000;
-const settleLimitMs = { small: 10_000, large: 60_000 };
-const batch = 10_000;
-
-/** How much of everything; `large: 0` leaves the figures of 100,000 documents out. */
-export const sizes = {
-  full: { rounds: 5, bulk: 10_000, concurrent: 1000, alternate: 220, warm: 20, tabs: 120, large: 100_000 },
-  quick: { rounds: 2, bulk: 10_000, concurrent: 1000, alternate: 120, warm: 20, tabs: 100, large: 0 },
-  smoke: { rounds: 1, bulk: 200, concurrent: 20, alternate: 12, warm: 2, tabs: 5, large: 400 },
-};
 
 /** Thrown by `run` after `stop`. */
 export class Stopped extends Error {}
 
 export class Rounds {
+  /** How much of everything. */
+  size;
+  browser;
   #sites;
   #warmUp;
   #samples;
-  #size;
   #log;
   #failures = [];
   #stopped = false;
-  #browser;
-  /** The bulks of the present round. */
-  #bulkMs = new Map();
   /** The browser's version. */
   chromium = null;
   /** When the last page of an origin was closed. */
@@ -47,7 +32,7 @@ export class Rounds {
     this.#sites = sites;
     this.#warmUp = warmUp;
     this.#samples = samples;
-    this.#size = size;
+    this.size = size;
     this.#log = log;
   }
 
@@ -59,209 +44,53 @@ export class Rounds {
   /** Ends the run as soon as possible; `run` then throws. */
   stop() {
     this.#stopped = true;
-    void this.#browser?.close().catch(() => undefined);
-  }
-
-  async run() {
-    for (let round = 0; round < this.#size.rounds; round += 1) {
-      await this.#inFreshProfile((profile) => this.#smallRound(round, profile));
-    }
-    if (this.#size.large > 0) await this.#inFreshProfile((profile) => this.#largeRounds(profile));
-  }
-
-  async #smallRound(round, profile) {
-    await this.#launch(profile);
-    try {
-      await this.#each(round, 'bulk', (name) => this.#bulk(name));
-      this.#compareWithDexie();
-      await this.#each(round, 'concurrent', (name) => this.#concurrent(name));
-      await this.#each(round, 'insert', (name) => this.#alternate(name));
-      await this.#each(round, 'other tab', (name) => this.#otherTab(name));
-      await this.#each(round, 'cold open', (name) => this.#coldOpen(name, 'bulk', 'cold_open_10k_ms', this.#size.bulk));
-    } finally {
-      await this.#browser.close();
-    }
-  }
-
-  async #largeRounds(profile) {
-    await this.#launch(profile);
-    const bytes = new Map();
-    const expected = documents(0, this.#size.large).filter((each) => each.quantity === keptQuantity).length;
-    try {
-      await this.#each(null, 'load', async (name) => bytes.set(name, await this.#load(name)));
-    } finally {
-      await this.#browser.close();
-    }
-    const loaded = (work) => (name) => bytes.has(name) ? work(name) : undefined;
-    await this.#launch(profile);
-    try {
-      for (let round = 0; round < this.#size.rounds; round += 1) {
-        await this.#each(round, 'cold open', loaded((name) => this.#coldOpen(name, 'large', 'cold_open_100k_ms', this.#size.large)));
-        await this.#each(round, 'scan', loaded((name) => this.#scan(name, bytes.get(name), expected)));
-      }
-    } finally {
-      await this.#browser.close();
-    }
+    void this.browser?.close().catch(() => undefined);
   }
 
   /** Starts a browser and lets IndexedDB work once for an origin of nobody, so that not the first of a round pays for its start. */
-  async #launch(profile) {
-    this.#browser = await Browser.launch(profile);
-    this.chromium = this.#browser.version();
-    const page = await this.#browser.page(this.#warmUp);
+  async launch(profile) {
+    this.browser = await Browser.launch(profile);
+    this.chromium = this.browser.version();
+    const page = await this.browser.page(this.#warmUp);
     await page.do('open', 'warm-up');
     await page.do('bulk', 0, 100);
     await page.do('close');
     await page.close();
   }
 
-  async #bulk(name) {
-    return this.#withPage(name, async (page) => {
-      const before = await page.do('usage');
-      await page.do('open', 'bulk');
-      const times = await page.do('times');
-      if (times) {
-        this.#add(name, 'wasm_compile_ms', times.compileMs);
-        this.#add(name, 'wasm_start_ms', times.startMs);
-      }
-      const { ms, bytes } = await page.do('bulk', 0, this.#size.bulk);
-      this.#add(name, 'bulk_10k_ms', ms);
-      this.#bulkMs.set(name, ms);
-      this.#add(name, 'disk_ratio_at_once', (await diskRatios(page, before, bytes)).stored);
-      await page.do('settle', settleLimitMs.small);
-      const settled = await diskRatios(page, before, bytes);
-      this.#add(name, 'disk_ratio', settled.stored);
-      this.#add(name, 'disk_origin_ratio', settled.origin);
-      await page.do('close');
-      return `${show(ms)} ms, ${show(settled.stored)} of the JSON on the device`;
-    });
-  }
-
-  /** Over the bulks of one round. */
-  #compareWithDexie() {
-    const dexie = this.#bulkMs.get('dexie');
-    if (dexie !== undefined) for (const [name, ms] of this.#bulkMs) this.#add(name, 'bulk_10k_vs_dexie', dexie / ms);
-    this.#bulkMs.clear();
-  }
-
-  #concurrent(name) {
-    return this.#withPage(name, async (page) => {
-      await page.do('open', 'concurrent');
-      const { ms } = await page.do('concurrent', 0, this.#size.concurrent);
-      await page.do('close');
-      this.#add(name, 'concurrent_1k_ms', ms);
-      return `${show(ms)} ms`;
-    });
-  }
-
-  #alternate(name) {
-    return this.#withPage(name, async (page) => {
-      await page.do('open', 'alternate');
-      const { own, raw } = await page.do('alternate', 0, this.#size.alternate, this.#size.warm);
-      await page.do('close');
-      const [ownP50, rawP50] = [median(own), median(raw)];
-      this.#add(name, 'insert_p50_ms', ownP50);
-      this.#add(name, 'raw_put_p50_ms', rawP50);
-      this.#add(name, 'insert_p50_vs_raw_put', ownP50 / rawP50);
-      return `${show(ownP50)} ms, raw put ${show(rawP50)} ms`;
-    });
-  }
-
-  /** Two pages of one origin; one writes, the other observes. */
-  #otherTab(name) {
-    return this.#withPage(name, async (writer) => {
-      await writer.do('open', 'tabs');
-      if (!(await writer.do('canObserve'))) return undefined;
-      await writer.do('bulk', 0, 100);
-      return this.#withPage(name, async (reader) => {
-        await reader.do('open', 'tabs');
-        await reader.do('observe', 0);
-        const delays = [];
-        for (let turn = 0; turn < this.#size.tabs; turn += 1) {
-          const value = 1000 + turn;
-          const [called, seen] = await Promise.all([writer.do('set', 0, value), reader.do('seen', value)]);
-          delays.push(seen - called);
-        }
-        const p50 = median(delays.slice(Math.min(5, delays.length - 1)));
-        this.#add(name, 'other_tab_p50_ms', p50);
-        return `${show(p50)} ms`;
-      });
-    });
-  }
-
-  async #coldOpen(name, store, figure, count) {
-    await this.#pause(name);
-    return this.#withPage(name, async (page) => {
-      const { ms } = await page.do('coldOpen', store, count >> 1);
-      await page.do('close');
-      this.#add(name, figure, ms);
-      return `${show(ms)} ms`;
-    });
-  }
-
-  async #load(name) {
-    return this.#withPage(name, async (page) => {
-      const before = await page.do('usage');
-      await page.do('open', 'large');
-      let [ms, bytes] = [0, 0];
-      for (let first = 0; first < this.#size.large; first += batch) {
-        const part = await page.do('bulk', first, Math.min(batch, this.#size.large - first));
-        ms += part.ms;
-        bytes += part.bytes;
-      }
-      await page.do('settle', settleLimitMs.large);
-      const { stored, origin } = await diskRatios(page, before, bytes);
-      await page.do('close');
-      this.#add(name, 'load_100k_ms', ms);
-      this.#add(name, 'disk_ratio_100k', stored);
-      this.#add(name, 'disk_origin_ratio_100k', origin);
-      this.#log(null, 'load', name, `${show(ms)} ms, ${show(stored)} of the JSON on the device`);
-      return bytes;
-    });
-  }
-
-  async #scan(name, bytes, expected) {
-    await this.#pause(name);
-    return this.#withPage(name, async (page) => {
-      const before = await page.memory();
-      await page.do('open', 'large');
-      const { ms } = await page.do('scan', 'quantity', keptQuantity, expected);
-      const after = await page.memory();
-      const times = await page.do('times');
-      await page.do('close');
-      if (times !== null && after.module === 0) throw new Error('the memory of the WebAssembly module was not seen');
-      const heap = after.heap + after.buffers - before.heap - before.buffers;
-      const ratio = (heap + after.module - before.module) / bytes;
-      this.#add(name, 'scan_100k_ms', ms);
-      this.#add(name, 'memory_100k_ratio', ratio);
-      this.#add(name, 'memory_heap_100k_ratio', heap / bytes);
-      return `${show(ms)} ms, ${show(ratio)} of the JSON in memory`;
-    });
-  }
-
-  #add(name, figure, value) {
+  add(name, figure, value) {
     this.#samples.add(name, figure, value);
   }
 
+  /** Notes that a contestant has no such thing. */
+  lacks(name, figure, reason) {
+    this.#samples.lacks(name, figure, reason);
+  }
+
+  /** Tells a measurement. */
+  tell(round, what, name, text) {
+    this.#log(round, what, name, text);
+  }
+
   /** Every contestant once; each round begins with another one. What fails is told and does not stop the others. */
-  async #each(round, what, work) {
+  async each(round, what, work) {
     const names = [...this.#sites.keys()];
     const first = (round ?? 0) % names.length;
     for (const name of [...names.slice(first), ...names.slice(0, first)]) {
       try {
         const told = await work(name);
-        if (typeof told === 'string') this.#log(round, what, name, told);
+        if (typeof told === 'string') this.tell(round, what, name, told);
       } catch (error) {
         if (this.#stopped) throw new Stopped();
         const failure = `${name}, ${what}: ${error.message}`;
         this.#failures.push(failure);
-        this.#log(round, what, name, `FAILED: ${error.message}`);
+        this.tell(round, what, name, `FAILED: ${error.message}`);
       }
     }
   }
 
-  async #withPage(name, work) {
-    const page = await this.#browser.page(this.#sites.get(name));
+  async withPage(name, work) {
+    const page = await this.browser.page(this.#sites.get(name));
     try {
       return await work(page);
     } finally {
@@ -271,12 +100,13 @@ export class Rounds {
     }
   }
 
-  async #pause(name) {
+  /** Waits until the browser has nothing of the contestant in memory. */
+  async pause(name) {
     const gone = performance.now() - (this.#left.get(name) ?? -Infinity);
     if (gone < coldPauseMs) await new Promise((resolve) => setTimeout(resolve, coldPauseMs - gone));
   }
 
-  async #inFreshProfile(work) {
+  async inFreshProfile(work) {
     const profile = await mkdtemp(path.join(tmpdir(), 'shoal-bench-'));
     try {
       await work(profile);
@@ -285,13 +115,3 @@ export class Rounds {
     }
   }
 }
-
-/** Over the bytes of the JSON: what the store says it keeps, or else what its origin has grown by; and that growth. */
-async function diskRatios(page, before, bytes) {
-  const usage = await page.do('usage');
-  const origin = (usage.origin - before.origin) / bytes;
-  return { stored: usage.stored === null ? origin : usage.stored / bytes, origin };
-}
-
-/** Three figures, as people read them. */
-export const show = (value) => (value >= 100 ? Math.round(value).toLocaleString('en-GB') : String(Number(value.toPrecision(3))));

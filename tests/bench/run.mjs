@@ -1,5 +1,4 @@
-// Runs the benchmark of the store: `node run.mjs [--quick | --smoke] [--json FILE] [--only NAME,…] [--rounds N]`; `cargo xtask bench store`
-// calls it.
+// Runs a bench: `node run.mjs store|dql [--quick | --smoke] [--json FILE] [--only NAME,…] [--rounds N]`; `cargo xtask bench` calls it.
 //
 // With --json the charts are drawn beside the file. A goal that is missed is printed as missed and is no failure; what could not be measured
 // is one. Environment: SHOAL_CHROMIUM, SHOAL_PKG_DIST, each with a default that fits a built work tree.
@@ -14,17 +13,17 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const ours = 'shoal';
 /** The engine in a worker, where the package has one. */
 const worker = 'shoal-worker';
-const contestants = { full: [ours, worker, 'raw', 'dexie', 'rxdb', 'pouchdb', 'yjs'], quick: [ours, 'raw', 'dexie'], smoke: [ours, 'raw', 'dexie'] };
-const packages = { dexie: ['dexie'], rxdb: ['rxdb'], pouchdb: ['pouchdb-browser'], yjs: ['yjs', 'y-indexeddb'] };
+const packages = { dexie: ['dexie'], rxdb: ['rxdb'], pouchdb: ['pouchdb-browser'], yjs: ['yjs', 'y-indexeddb'], sqlite: ['@sqlite.org/sqlite-wasm'] };
 
-const options = commandLine();
 await requireFile(path.join(here, 'node_modules/playwright-core/package.json'), 'cd tests/bench && npm ci');
+const { benches } = await import('./benches.mjs');
+const options = commandLine();
 const { chromiumBinary } = await import('./browser.mjs');
 const { hasWorker, needed } = await import('./bundle.mjs');
 const { drawCharts } = await import('./chart.mjs');
 const { Samples } = await import('./figures.mjs');
 const { table, progress } = await import('./report.mjs');
-const { Rounds, sizes, Stopped } = await import('./rounds.mjs');
+const { Stopped } = await import('./rounds.mjs');
 const { Pages } = await import('./site.mjs');
 await requireFile(chromiumBinary, 'apt-get install chromium, or set SHOAL_CHROMIUM');
 for (const { file, install } of needed) await requireFile(file, install);
@@ -34,22 +33,24 @@ process.exitCode = await run();
 async function run() {
   const started = performance.now();
   const load = os.loadavg()[0];
+  const { bench } = options;
   const workers = await hasWorker();
   const names = options.names.filter((name) => name !== worker || workers);
   const peers = names.filter((name) => name !== ours);
   const pages = new Pages(await mkdtemp(path.join(os.tmpdir(), 'shoal-bench-pages-')));
   try {
     const sites = new Map();
-    for (const name of names) sites.set(name, await pages.address(name));
-    const warmUp = await pages.address('raw');
-    const samples = new Samples();
-    const size = { ...sizes[options.mode], ...options.size };
-    const rounds = new Rounds({ sites, warmUp }, samples, size, (...told) => progress(started, ...told));
+    for (const name of names) sites.set(name, await pages.address(bench.page, name));
+    const warmUp = await pages.address(benches.store.page, 'raw');
+    const samples = new Samples(bench);
+    const size = { ...bench.sizes[options.mode], ...options.size };
+    const rounds = new bench.Rounds({ sites, warmUp }, samples, size, (...told) => progress(started, ...told));
     for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.once(signal, () => rounds.stop());
     await rounds.run();
     const seconds = Math.round((performance.now() - started) / 1000);
-    const report = { bench: 'store', ...samples.report(ours, peers), run: { seconds, load_before: load, ...(await describe(peers, rounds)) } };
-    table(report, ours, peers);
+    const report = { bench: bench.name, ...samples.report(ours, peers), run: { seconds, load_before: load, ...(await describe(peers, rounds)) } };
+    table(bench, report, ours);
+    for (const note of report.run.notes ?? []) console.log(`note: ${note}`);
     if (options.json) {
       await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
       await drawCharts(options.json, report);
@@ -66,27 +67,30 @@ async function run() {
 }
 
 /** With what it ran. */
-async function describe(peers, { chromium, failures }) {
+async function describe(peers, { chromium, failures, notes }) {
   const versions = { chromium };
   for (const name of peers.flatMap((peer) => packages[peer] ?? [])) {
     versions[name] = JSON.parse(await readFile(path.join(here, 'node_modules', name, 'package.json'), 'utf8')).version;
   }
   const [processor] = os.cpus();
-  return { mode: options.mode, processor: processor?.model ?? null, processors: os.cpus().length, versions, failures };
+  return { mode: options.mode, processor: processor?.model ?? null, processors: os.cpus().length, versions, failures, notes };
 }
 
 function commandLine() {
   try {
     const string = { type: 'string' };
     const boolean = { type: 'boolean' };
-    const { values } = parseArgs({ options: { quick: boolean, smoke: boolean, json: string, only: string, rounds: string } });
+    const { values, positionals } = parseArgs({ allowPositionals: true, options: { quick: boolean, smoke: boolean, json: string, only: string, rounds: string } });
+    const [name, ...more] = positionals;
+    const bench = benches[name];
+    if (bench === undefined || more.length > 0) throw new Error(`the first word is the bench: ${Object.keys(benches).join(' or ')}`);
     const mode = values.smoke ? 'smoke' : values.quick ? 'quick' : 'full';
-    const names = values.only?.split(',') ?? contestants[mode];
-    const stranger = names.find((name) => !contestants.full.includes(name));
-    if (stranger !== undefined) throw new Error(`there is no ${stranger}; --only takes ${contestants.full.join(', ')}`);
+    const names = values.only?.split(',') ?? bench.contestants[mode];
+    const stranger = names.find((name) => !bench.contestants.full.includes(name));
+    if (stranger !== undefined) throw new Error(`there is no ${stranger}; --only takes ${bench.contestants.full.join(', ')}`);
     const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
     if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new Error(`--rounds takes a number from 1 on, not ${values.rounds}`);
-    return { mode, names, json: values.json, size: rounds === undefined ? {} : { rounds } };
+    return { bench, mode, names, json: values.json, size: rounds === undefined ? {} : { rounds } };
   } catch (error) {
     console.error(`error: ${error.message}`);
     process.exit(2);

@@ -3,7 +3,7 @@
 // The pages are isolated from other origins (COOP and COEP), because then the browser's clock has 5 µs instead of 100; and nothing is
 // cached, so that a module is compiled anew by every page.
 
-import { readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { page } from './bundle.mjs';
@@ -25,9 +25,10 @@ export class Pages {
     this.#folder = folder;
   }
 
-  /** Builds and serves a page; returns its address. */
-  async address(contestant) {
-    const server = await serve(await page(contestant, this.#folder));
+  /** Builds and serves a page of a bench's scripts; returns its address. */
+  async address(scripts, contestant) {
+    const out = await mkdtemp(path.join(this.#folder, 'page-'));
+    const server = await serve(await page(scripts, contestant, out));
     this.#servers.push(server);
     return server.address;
   }

@@ -146,6 +146,21 @@ impl Store for View {
         Ok(rows)
     }
 
+    fn tail(&self, range: &KeyRange, rows: usize) -> Result<Key, ReadError> {
+        if range.is_empty() {
+            return Ok(range.start.clone());
+        }
+        let start = range.start.as_bytes();
+        let found = match &range.end {
+            Some(end) => self.rows.range(start..end.as_bytes()),
+            None => self.rows.range(start..),
+        };
+        match found.rev().nth(rows) {
+            Some(row) => Ok(Key::from_bytes(row.into_inner().map_err(read_error)?.0.to_vec())),
+            None => Ok(range.start.clone()),
+        }
+    }
+
     fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
         if batch.seq <= self.applied {
             return Ok(());

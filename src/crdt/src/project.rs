@@ -66,6 +66,9 @@ fn plain(bytes: &[u8], fields: Fields<'_>) -> Result<Plain, DecodeError> {
         path.truncate(shared);
         path.extend_from_slice(added);
         let wanted = top.is_wanted(&path, shared, fields)?;
+        if live && !wanted && top.is_past(&path, fields) {
+            break;
+        }
         let kind = reader.u8()?;
         if kind & (LEAF_COUNTER | LEAF_RICH) != 0 || value_at.is_some_and(|length| shared >= length) {
             return Ok(Plain::Mixed);
@@ -120,6 +123,14 @@ impl Top {
             };
         }
         Ok(self.wanted)
+    }
+
+    /// Says whether all wanted fields lie before a path, so that nothing of what is left can show in them.
+    fn is_past(&self, path: &[u8], fields: Fields<'_>) -> bool {
+        let Fields::Named(names) = fields else { return false };
+        let Some(name) = self.length.checked_sub(1).and_then(|end| path.get(..end)) else { return false };
+        // A name with an escaped byte is ordered otherwise than it is written.
+        names.iter().all(|wanted| wanted.as_bytes() < name && wanted.bytes().all(|byte| byte > 1))
     }
 }
 

@@ -3,7 +3,8 @@
 //! Source: reference 2.3. COUNT(expr) skips null, missing and false; SUM, AVG, MEDIAN and MID take numbers only; MIN and MAX take the
 //! total order and skip null; of an empty set all are MISSING but COUNT, which is 0.
 //!
-//! Invariants: no overflow (integers sum in 128 bits; a sum over 64 bits becomes a float) and no result that is not finite.
+//! Invariants: no overflow (integers sum in 128 bits; a sum over 64 bits becomes a float), no result that is not finite, and
+//! none that depends on the order of the rows: floats sum exactly, and of equal values integers go before floats.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use value::{Value, order};
 use crate::evaluate::arithmetic::finite;
 use crate::evaluate::{Code, Environment};
 use crate::function::Aggregate;
+use crate::sum::{Sum, Turn};
 
 /// An aggregate as a statement calls it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +29,11 @@ pub(crate) struct Call {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Accumulator {
     count: u64,
-    ints: i128,
-    floats: f64,
-    has_floats: bool,
+    sum: Sum,
     extreme: Option<Value>,
     /// All numbers of MEDIAN; the least and the greatest of MID.
     numbers: Vec<f64>,
+    /// The values of a call with DISTINCT.
     seen: BTreeSet<Key>,
 }
 
@@ -70,64 +71,105 @@ pub(crate) fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
     }
 }
 
+impl Key {
+    /// Says whether an equal key is to be shown in this form: integers go before floats.
+    pub fn is_preferred_to(&self, equal: &Key) -> bool {
+        let pairs = self.0.iter().flatten().zip(equal.0.iter().flatten());
+        pairs.map(|(a, b)| order::compare_exactly(a, b)).find(|ordering| ordering.is_ne()) == Some(Ordering::Less)
+    }
+}
+
+impl Call {
+    /// Returns what a row adds; in `COUNT(*)` anything counts.
+    pub fn value(&self, environment: Environment<'_>) -> Option<Value> {
+        match &self.argument {
+            None => Some(Value::Bool(true)),
+            Some(argument) => argument.value(environment).filter(|value| counts(self.function, value)),
+        }
+    }
+}
+
 impl Accumulator {
     /// Takes one row in.
     pub fn push(&mut self, call: &Call, environment: Environment<'_>) {
-        let Some(argument) = &call.argument else {
-            self.count += 1;
-            return;
-        };
-        let Some(value) = argument.value(environment).filter(|value| counts(call.function, value)) else { return };
-        if call.distinct && !self.seen.insert(Key(vec![Some(value.clone())])) {
-            return;
-        }
-        self.count += 1;
-        match (call.function, value) {
-            (Aggregate::Avg | Aggregate::Sum, Value::Int(int)) => self.ints += i128::from(int),
-            (Aggregate::Avg | Aggregate::Sum, Value::Float(float)) => {
-                self.floats += float;
-                self.has_floats = true;
-            }
-            (Aggregate::Max, value) => self.keep(value, Ordering::Greater),
-            (Aggregate::Median, value) => self.numbers.extend(value.as_float()),
-            (Aggregate::Mid, value) => {
-                self.numbers.extend(value.as_float());
-                // Two in order are enough: the least and the greatest so far.
-                if let [first, .., last] = self.numbers[..] {
-                    let (least, greatest) = self
-                        .numbers
-                        .iter()
-                        .fold((first, last), |(least, greatest), number| (least.min(*number), greatest.max(*number)));
-                    self.numbers = vec![least, greatest];
+        match call.value(environment) {
+            Some(value) if call.distinct => {
+                let key = Key(vec![Some(value)]);
+                if self.seen.get(&key).is_none_or(|seen| key.is_preferred_to(seen)) {
+                    self.seen.replace(key);
                 }
             }
-            (Aggregate::Min, value) => self.keep(value, Ordering::Less),
-            (Aggregate::Avg | Aggregate::Count | Aggregate::Sum, _) => {}
+            Some(value) => self.take(call.function, value),
+            None => {}
+        }
+    }
+
+    /// Takes a value in that counts.
+    pub fn take(&mut self, function: Aggregate, value: Value) {
+        self.count += 1;
+        match function {
+            Aggregate::Avg | Aggregate::Sum => self.sum.turn(&value, Turn::Add),
+            Aggregate::Count => {}
+            Aggregate::Max => self.keep(value, Ordering::Greater),
+            Aggregate::Median => self.numbers.extend(number(&value)),
+            Aggregate::Mid => {
+                self.numbers.extend(number(&value));
+                self.numbers.sort_unstable_by(f64::total_cmp);
+                // The least and the greatest so far are enough.
+                if let [first, .., last] = self.numbers[..] {
+                    self.numbers = vec![first, last];
+                }
+            }
+            Aggregate::Min => self.keep(value, Ordering::Less),
         }
     }
 
     fn keep(&mut self, value: Value, wanted: Ordering) {
-        if self.extreme.as_ref().is_none_or(|extreme| order::compare(&value, extreme) == wanted) {
+        let is_better = |extreme: &Value| match order::compare(&value, extreme) {
+            Ordering::Equal => order::compare_exactly(&value, extreme).is_lt(),
+            ordering => ordering == wanted,
+        };
+        if self.extreme.as_ref().is_none_or(is_better) {
             self.extreme = Some(value);
         }
     }
 
     /// Returns the aggregate.
     pub fn result(&self, call: &Call) -> Option<Value> {
-        let sum = self.ints as f64 + self.floats;
-        match call.function {
-            Aggregate::Count => Some(i64::try_from(self.count).map_or(Value::Float(self.count as f64), Value::Int)),
+        if !call.distinct {
+            return self.plain_result(call.function);
+        }
+        let mut each = Accumulator::default();
+        self.seen
+            .iter()
+            .flat_map(|Key(value)| value)
+            .flatten()
+            .for_each(|value| each.take(call.function, value.clone()));
+        each.plain_result(call.function)
+    }
+
+    /// As `result` where DISTINCT is done.
+    pub fn plain_result(&self, function: Aggregate) -> Option<Value> {
+        match function {
+            Aggregate::Count => Some(count_of(self.count)),
             _ if self.count == 0 => None,
-            Aggregate::Avg => finite(sum / self.count as f64),
+            Aggregate::Avg => self.sum.average(self.count),
             Aggregate::Max | Aggregate::Min => self.extreme.clone(),
             Aggregate::Median => median(self.numbers.clone()),
             Aggregate::Mid => finite(f64::midpoint(*self.numbers.first()?, *self.numbers.last()?)),
-            Aggregate::Sum => match i64::try_from(self.ints) {
-                Ok(int) if !self.has_floats => Some(Value::Int(int)),
-                _ => finite(sum),
-            },
+            Aggregate::Sum => self.sum.total(),
         }
     }
+}
+
+/// Returns a number as MEDIAN and MID see it: without the sign of zero.
+pub(crate) fn number(value: &Value) -> Option<f64> {
+    value.as_float().map(|number| number + 0.0)
+}
+
+/// Returns a count as a value.
+pub(crate) fn count_of(count: u64) -> Value {
+    i64::try_from(count).map_or(Value::Float(count as f64), Value::Int)
 }
 
 fn median(mut numbers: Vec<f64>) -> Option<Value> {

@@ -85,6 +85,8 @@ pub(crate) enum Code {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Environment<'a> {
     pub document: Option<&'a Object>,
+    /// Some fields of the document in its place.
+    pub fields: Option<FieldRow<'a>>,
     /// The keys and then the aggregates of a group, or what the window functions came to.
     pub slots: &'a [Option<Value>],
     pub around: Around<'a>,
@@ -92,6 +94,23 @@ pub(crate) struct Environment<'a> {
     pub frame: Option<&'a iteration::Frame<'a>>,
     /// What the iterations may still do, once there is one.
     pub budget: Option<&'a Cell<iteration::Budget>>,
+}
+
+/// Some fields of a document, side by side: what a caller has at hand without the document.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldRow<'a> {
+    /// The names at the top of the document; `_id` may be one of them.
+    pub names: &'a [String],
+    /// The values in the same order; `None` where the document has none.
+    pub values: &'a [Option<Value>],
+}
+
+impl<'a> FieldRow<'a> {
+    fn field(self, path: &[String]) -> Option<&'a Value> {
+        let (first, rest) = path.split_first()?;
+        let place = self.names.iter().position(|name| name == first)?;
+        rest.iter().try_fold(self.values.get(place)?.as_ref()?, |value, name| value.as_object()?.get(name))
+    }
 }
 
 /// What lies around a query while it runs.
@@ -109,9 +128,32 @@ impl std::fmt::Debug for Around<'_> {
     }
 }
 
+impl Environment<'_> {
+    /// Returns the document, or as much of it as is at hand.
+    pub fn object(&self) -> Object {
+        let Some(row) = self.fields else { return self.document.cloned().unwrap_or_default() };
+        let mut object = Object::new();
+        for (name, value) in row.names.iter().zip(row.values) {
+            if let Some(value) = value {
+                object.insert(name.clone(), value.clone());
+            }
+        }
+        object
+    }
+}
+
 impl Code {
     /// Evaluates the expression.
     pub fn evaluate<'a>(&'a self, environment: Environment<'a>) -> Answer<'a> {
+        let answer = self.answer(environment);
+        match environment.budget {
+            None => answer,
+            Some(budget) => iteration::charged(answer, budget),
+        }
+    }
+
+    #[inline(always)]
+    fn answer<'a>(&'a self, environment: Environment<'a>) -> Answer<'a> {
         match self {
             Code::Array(items) => array(items, environment),
             Code::Between(operands, negation) => between(operands, *negation, environment),
@@ -124,7 +166,10 @@ impl Code {
             Code::Chain(first, rest) => chain(first, rest, environment),
             Code::Constant(value) => value.as_ref().map(Cow::Borrowed),
             Code::Document => environment.document.map(|document| Cow::Owned(Value::Object(document.clone()))),
-            Code::Field(path) => field(environment.document?, path).map(Cow::Borrowed),
+            Code::Field(path) => match environment.fields {
+                None => field(environment.document?, path).map(Cow::Borrowed),
+                Some(row) => row.field(path).map(Cow::Borrowed),
+            },
             Code::Function(function, arguments) => function::call(*function, arguments, environment),
             Code::In(operands, negation) => match &operands[1] {
                 Code::Subquery(list) => list.holds(&operands[0], *negation, environment),
@@ -266,6 +311,7 @@ enum Truth {
 }
 
 impl Truth {
+    #[inline(always)]
     fn of(answer: &Answer<'_>) -> Truth {
         match answer.as_deref() {
             Some(Value::Bool(true)) => Truth::True,
@@ -342,6 +388,7 @@ fn chain<'a>(first: &'a Code, rest: &'a [(Operator, Code)], environment: Environ
 }
 
 /// Applies an operator to two values that are there.
+#[inline(always)]
 fn operate<'a>(operator: Operator, left: Cow<'a, Value>, right: &Value) -> Answer<'a> {
     let compared = || order::comparable(&left, right).then(|| order::compare(&left, right));
     match operator {

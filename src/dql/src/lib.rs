@@ -19,26 +19,29 @@ mod evaluate;
 mod explain;
 mod function;
 mod iteration;
+mod live;
 mod needed;
 mod parse;
 mod plan;
 mod print;
 mod run;
 mod subscription;
+mod sum;
 mod token;
 
 pub use ast::{ConflictPolicy, FieldType, Statement};
 pub use context::{Context, Index, IndexKey, UtcOnly, Zones};
 pub use error::{DqlError, Span};
-pub use evaluate::Around;
+pub use evaluate::{Around, FieldRow};
 pub use explain::explain as explained;
 pub use function::{Aggregate, Function};
 pub use iteration::{Iteration, IterationKind, Reach};
+pub use live::{Effect, HELD_MAX, Live, Look};
 pub use needed::Needed;
 pub use parse::parse;
 pub use plan::{
     Access, Advice, Alteration, Declarations, Delete, IndexScan, Insert, KeyBounds, NewIndex, OldIndex, PathOp, Plan,
-    Query, Returning, Select, Shown, Source, Update, plan, plan_owned,
+    Query, Read, Returning, Select, Shown, Source, Update, plan, plan_owned,
 };
 pub use print::print;
 pub use run::{Flow, Reader, Request, Runner, SelectRun, Taker};

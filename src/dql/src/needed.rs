@@ -24,6 +24,20 @@ impl Needed {
 }
 
 impl Needed {
+    /// Adds what something else needs.
+    pub fn join(&mut self, other: &Needed) {
+        match (&mut *self, other) {
+            (Needed::Named(names), Needed::Named(others)) => {
+                others.iter().for_each(|name| {
+                    if !names.contains(name) {
+                        names.push(name.clone());
+                    }
+                });
+            }
+            _ => *self = Needed::All,
+        }
+    }
+
     /// Returns what expressions over a joined row need of the documents under one alias.
     pub(crate) fn under<'a>(alias: &str, codes: impl IntoIterator<Item = &'a Code>) -> Needed {
         let mut names = Vec::new();

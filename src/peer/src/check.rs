@@ -3,6 +3,7 @@
 use crdt::Doc;
 use store::{Content, Key, Parsed};
 
+use crate::index;
 use crate::record::Record;
 use crate::view;
 
@@ -28,8 +29,12 @@ impl Content for EngineContent {
                 }
                 Err(error) => Err(format!("collection {collection}: {error}")),
             },
-            // Small records are read by whoever keeps them; an index row is nothing but its key.
-            Some(Parsed::IndexRow { .. } | Parsed::Meta { .. }) => Ok(()),
+            Some(Parsed::Meta { name }) => match index::check_record(&name, value) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(format!("the catalogue of the indexes: {error}")),
+            },
+            // What it has to be only its index knows: `check_indexes` looks at all rows of one together.
+            Some(Parsed::IndexRow { .. }) => Ok(()),
             None => Err("its key names nothing that this version knows".to_owned()),
         }
     }

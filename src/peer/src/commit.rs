@@ -346,10 +346,10 @@ impl<S: Store> Engine<S> {
         if let Err(error) = self.store.apply(batch) {
             return self.break_down(error.failure());
         }
-        self.observers.values_mut().for_each(|observer| match &changes {
-            Some(changes) => observer.mark(changes),
-            None => observer.mark_anyway(),
-        });
+        match &changes {
+            Some(changes) => self.tell_observers(changes),
+            None => self.observers.values_mut().for_each(|observer| observer.mark_anyway()),
+        }
         let (parts, metas) = draft.into_parts();
         if let Some(changes) = &changes {
             self.indexes.published(changes, &metas);

@@ -2,12 +2,17 @@
 
 use std::cell::RefCell;
 
-use dql::{Access, Flow, Reader, Request, Source, Taker};
+use dql::{Access, Effect, Flow, HELD_MAX, Live, Look, Needed, Reader, Request, Select, Source, Taker};
 use store::{BlockId, ReadError, Store};
+use value::{CollectionName, DocId};
 
+use crate::columns::{Kept, Wish};
 use crate::statement::{Stop, types_of};
 use crate::system::{SYSTEM, SystemRows};
 use crate::view::{Extent, Row, Scan, View};
+
+/// Looking a document up costs about as much as scanning so many.
+const SCAN_RATIO: usize = 8;
 
 /// The reader of one run.
 ///
@@ -44,6 +49,108 @@ impl<'a, S: Store> Documents<'a, S> {
     }
 }
 
+impl<S: Store> Documents<'_, S> {
+    /// Reads a whole collection by the fields that are kept of it, gathering them first if they are wanted again; `false`
+    /// if they are not kept.
+    fn read_columns(&self, request: Request<'_>, taker: &mut dyn Taker) -> Result<bool, Stop> {
+        let collection = &request.source.collection;
+        // Where all fields are needed, those that decide are enough to find the few documents that count.
+        let looked_at = match request.needed {
+            Needed::All => request.deciding,
+            named => Some(named),
+        };
+        let Some(looked_at) = looked_at.filter(|_| !self.view.is_drafted(collection)) else { return Ok(false) };
+        match self.view.columns().wish(collection, looked_at) {
+            Wish::None => return Ok(false),
+            Wish::Keep(names) => {
+                if !self.gather(collection, names)? {
+                    return Ok(false);
+                }
+            }
+            Wish::Kept => {}
+        }
+        let Some(kept) = self.view.columns().of(collection) else { return Ok(false) };
+        if *request.needed == Needed::All && !request.few {
+            return self.read_wanted(&kept, request, taker);
+        }
+        if *request.needed == Needed::All
+            && kept.rows().enumerate().all(|(number, (_, row))| taker.preview(row, number))
+        {
+            return self.read_chosen(&kept, request, taker);
+        }
+        for (id, row) in kept.rows() {
+            if request.deciding.is_some() && !taker.wants_fields(row) {
+                continue;
+            }
+            let by_fields = if *request.needed == Needed::All { None } else { taker.take_fields(row) };
+            let flow = match by_fields {
+                Some(flow) => flow,
+                None => self.take_document(id, request, taker)?,
+            };
+            if flow == Flow::Enough {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads the documents whose fields are wanted, unless they are so many that a scan is quicker.
+    fn read_wanted(&self, kept: &Kept, request: Request<'_>, taker: &mut dyn Taker) -> Result<bool, Stop> {
+        let wanted: Vec<&DocId> = kept.rows().filter(|(_, row)| taker.wants_fields(*row)).map(|(id, _)| id).collect();
+        if wanted.len() * SCAN_RATIO > kept.len() {
+            return Ok(false);
+        }
+        for id in wanted {
+            if self.take_document(id, request, taker)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads the documents that have a place in the answer.
+    fn read_chosen(&self, kept: &Kept, request: Request<'_>, taker: &mut dyn Taker) -> Result<bool, Stop> {
+        let mut rows = kept.rows();
+        let mut passed = 0;
+        for number in taker.chosen() {
+            let id = rows.nth(number - passed).map(|(id, _)| id).expect("it was previewed");
+            passed = number + 1;
+            if self.take_document(id, request, taker)? == Flow::Enough {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_document(&self, id: &DocId, request: Request<'_>, taker: &mut dyn Taker) -> Result<Flow, Stop> {
+        match self.view.doc(&request.source.collection, id) {
+            Ok(document) => {
+                let object = document.fields(id, request.needed);
+                Ok(object.map_or(Flow::Continue, |object| taker.take(&object)))
+            }
+            Err(error) => self.note(error).map(|()| Flow::Continue),
+        }
+    }
+
+    /// Reads fields of all documents, to keep them; `false` if something is missing or they are too large.
+    fn gather(&self, collection: &CollectionName, names: Vec<String>) -> Result<bool, Stop> {
+        let mut kept = Kept::new(names);
+        let needed = kept.needed();
+        let read = self.view.scan(collection, Extent::Whole, |row| -> Result<Scan, ReadError> {
+            if let Some(object) = row.fields(&needed)? {
+                kept.push(row.id(), object);
+            }
+            Ok(if kept.is_too_much() { Scan::Stop } else { Scan::Continue })
+        });
+        if let Err(error) = read {
+            return self.note(error).map(|()| false);
+        }
+        let fits = !kept.is_too_much();
+        self.view.columns().keep(collection, kept);
+        Ok(fits)
+    }
+}
+
 impl<S: Store> Reader for Documents<'_, S> {
     type Stop = Stop;
 
@@ -59,6 +166,10 @@ impl<S: Store> Reader for Documents<'_, S> {
         }
         let types = types_of(&source.types);
         let extent = if request.whole { Extent::Whole } else { Extent::Some };
+        let by_fields = request.whole && source.access == Access::All && types.0.is_empty();
+        if by_fields && self.read_columns(request, taker)? {
+            return Ok(());
+        }
         let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
             if let Some(deciding) = request.deciding.filter(|_| types.0.is_empty())
                 && !row.fields(deciding)?.is_some_and(|object| taker.wants(&object))
@@ -85,4 +196,38 @@ impl<S: Store> Reader for Documents<'_, S> {
             Err(error) => self.note(error).map(|()| Some(0)),
         }
     }
+}
+
+/// Reads the documents of a live query; `None` where its state would be too large to be kept.
+pub fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option<Live>, ReadError> {
+    let mut live = Live::new(select);
+    let Some(source) = select.source() else { return Ok(None) };
+    if Live::is_count(select) {
+        live.take_count(view.count(&source.collection)?);
+        return Ok(Some(live));
+    }
+    let types = types_of(&source.types);
+    let (deciding, needed) = (Live::deciding(select), select.needed());
+    let twice = types.0.is_empty() && deciding != needed && deciding != Needed::Named(Vec::new());
+    let extent = if select.stops_early() { Extent::Some } else { Extent::Whole };
+    let mut too_large = false;
+    let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
+        let first =
+            if types.0.is_empty() { row.fields(if twice { &deciding } else { &needed })? } else { row.typed(&types)? };
+        let Some(first) = first else { return Ok(Scan::Continue) };
+        match live.look(select, &first) {
+            Look::Enough => return Ok(Scan::Stop),
+            Look::Skip => return Ok(Scan::Continue),
+            Look::Take => {}
+        }
+        let object = if twice { row.fields(&needed)? } else { Some(first) };
+        let Some(object) = object else { return Ok(Scan::Continue) };
+        too_large = live.take(select, row.id(), &object) == Effect::TooLarge;
+        Ok(if too_large { Scan::Stop } else { Scan::Continue })
+    };
+    match &source.access {
+        Access::All => view.scan(&source.collection, extent, visit)?,
+        access => view.find(&source.collection, access, extent, visit)?,
+    }
+    Ok((!too_large && live.held() <= HELD_MAX).then_some(live))
 }

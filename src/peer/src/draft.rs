@@ -127,7 +127,10 @@ impl Draft {
             after: None,
             before: write.before,
         });
-        if self.parts.last().is_none_or(|part| part.origin != origin) {
+        // A part's evictions come after its documents, so what is evicted and written again begins another part.
+        let evicted = |part: &Part| part.evicted.iter().any(|(name, id)| *name == write.collection && *id == write.id);
+        let joins = matches!(write.effect, Effect::Joined { .. });
+        if self.parts.last().is_none_or(|part| part.origin != origin || (joins && evicted(part))) {
             self.parts.push(Part { origin, docs: Vec::new(), evicted: Vec::new() });
         }
         let part = self.parts.last_mut().expect("a part was just pushed if there was none");

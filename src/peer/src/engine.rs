@@ -18,7 +18,7 @@ use crate::index::{IndexJob, IndexListing, Indexes};
 use crate::io::{Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
 use crate::log_tail::LogTail;
 use crate::network::Network;
-use crate::observer::Observer;
+use crate::observer::{Observer, Watched};
 use crate::parameters::Parameters;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
@@ -58,6 +58,8 @@ pub struct Engine<S> {
     /// Pages of stored documents that wait for their turn or for blocks.
     pub(crate) pages: Vec<(Ticket, PageRequest)>,
     pub(crate) observers: SmallMap<ObserverId, Observer>,
+    /// What they look at; nothing since there are others.
+    pub(crate) watched: Option<Watched>,
     pub(crate) subscriptions: SmallMap<SubscriptionId, (dql::Subscription, Object)>,
     pub(crate) network: Network,
     /// The log's records of the boot are applied and the cursors read.
@@ -108,6 +110,7 @@ impl<S: Store> Engine<S> {
             reads: Vec::new(),
             pages: Vec::new(),
             observers: SmallMap::new(),
+            watched: None,
             subscriptions: SmallMap::new(),
             booted: false,
             parked: false,
@@ -193,7 +196,10 @@ impl<S: Store> Engine<S> {
                 self.time_passed();
                 self.statement_time_passed();
             }
-            Input::Unobserve { observer } => _ = self.observers.remove(&observer),
+            Input::Unobserve { observer } => {
+                self.observers.remove(&observer);
+                self.watched = None;
+            }
             Input::Unsubscribe { subscription } => self.unsubscribe(subscription),
         }
         self.advance();

@@ -30,6 +30,7 @@ use build::StepSize;
 use catalogue::RECORD;
 use count::Counts;
 
+use crate::columns::Columns;
 use crate::draft::{Change, Draft};
 use crate::reboot::REPAIRED;
 
@@ -51,6 +52,8 @@ pub struct Indexes {
     /// Commits that were let go first since the last step.
     pub(crate) waited: usize,
     counts: Counts,
+    /// Fields that statements look at again and again.
+    pub(crate) columns: Columns,
     step: StepSize,
 }
 
@@ -86,6 +89,7 @@ impl Indexes {
         self.catalogue = None;
         self.ready.clear();
         self.counts.forget();
+        self.columns.forget();
     }
 
     /// Rows may be missing: nothing is read until the indexes were begun again.
@@ -93,6 +97,7 @@ impl Indexes {
         self.distrusted = true;
         self.ready.clear();
         self.counts.forget();
+        self.columns.forget();
     }
 
     /// Says whether the rows of an index are all there.
@@ -109,6 +114,7 @@ impl Indexes {
     /// Takes a commit that the store has applied.
     pub fn published(&mut self, changes: &[Change], metas: &SmallMap<String, Option<Vec<u8>>>) {
         self.counts.published(changes);
+        self.columns.published(changes);
         self.refused = false;
         self.waited += 1;
         if metas.contains_key(&REPAIRED.to_owned()) {
@@ -124,6 +130,11 @@ impl Indexes {
         self.ready = if self.distrusted { Vec::new() } else { catalogue.built() };
         self.catalogue = Some(catalogue);
     }
+}
+
+/// Checks a small record, if it is the catalogue; others are read by whoever keeps them.
+pub fn check_record(name: &str, bytes: &[u8]) -> Result<(), value::DecodeError> {
+    if name == RECORD { Catalogue::decode(bytes).map(drop) } else { Ok(()) }
 }
 
 /// Returns the catalogue that a record brings, if it brings one.

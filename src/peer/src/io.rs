@@ -3,6 +3,8 @@
 //! One rule: one [`Input`], then drain `Engine::poll` to `None`, then the next input. Outputs that need an answer carry a
 //! [`Ticket`]; the answer comes back as an input with the same ticket. Nothing blocks, nothing is awaited, no callback runs.
 
+use std::rc::Rc;
+
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
 use sync::DocState;
 use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
@@ -369,8 +371,8 @@ pub enum Output {
     Notify {
         /// Which.
         observer: ObserverId,
-        /// The whole answer.
-        rows: Vec<Value>,
+        /// The whole answer. Rows that did not change are shared with the answer before.
+        rows: Vec<Rc<Value>>,
     },
     /// Who is in reach changed.
     Presence(PresenceGraph),

@@ -14,6 +14,7 @@
 
 pub mod backup;
 mod check;
+mod columns;
 mod command;
 mod commit;
 pub mod config;

@@ -1,63 +1,190 @@
 //! Live queries: which changes can affect which answers, and when an application is told.
 //!
-//! A change marks the observers whose predicate matches the document before or after it. A marked observer is evaluated
-//! when its application is ready for an answer, and told when the answer differs from the last one; states in between are
-//! never seen.
+//! A plain SELECT is kept up to date: the changes of each commit go into its state (`dql::Live`) at once, whether its
+//! application is ready or not, so that no document is read again. Other queries, and those whose state would be too large,
+//! are marked by changes of what they read, and evaluated from scratch. Either way an application is told when it is ready
+//! and its answer differs from the last one it was told; states in between are never seen.
+//!
+//! Invariants: the cost of a commit that touches no observer is one look at the fields that any predicate over the collection
+//! looks at, and one or two evaluations of each predicate; nothing else is decoded. What nobody knows - changes that another tab
+//! wrote into the store, a repair - throws states away, and they are made anew by a scan. See `docs/dql.md`, Live queries.
 
 use std::rc::Rc;
 
-use dql::{Needed, Plan, Select};
-use value::{CollectionName, Value, Writer, cbor, hash64};
+use dql::{Effect, Live, Needed, Plan, Read, Select};
+use value::{CollectionName, Object, SmallMap, Value, Writer, cbor, hash64, order};
 
 use crate::draft::Change;
-use crate::packed::Packed;
-use crate::statement::Prepared;
+use crate::io::ObserverId;
+use crate::packed::{Packed, typed};
+use crate::statement::{Prepared, types_of};
+use crate::system::SYSTEM;
 
 /// One live query.
 #[derive(Debug)]
 pub struct Observer {
     /// Its SELECT.
     pub prepared: Rc<Prepared>,
-    /// The collections that it reads.
-    collections: Vec<CollectionName>,
-    /// The fields that its predicate looks at, and perhaps more.
-    deciding: Needed,
+    /// What it reads.
+    reads: Vec<Read>,
+    /// It reads one collection, and its WHERE can be asked about one document alone.
+    is_filtered: bool,
+    keeping: Keeping,
     /// The application took the last answer.
     ready: bool,
-    /// The answer may have changed since the last evaluation.
+    /// The answer may differ from the last.
     marked: bool,
-    /// Hash of the last answer; `None` before the first.
-    told: Option<u64>,
+    told: Told,
+}
+
+/// How an answer is known.
+#[derive(Debug)]
+enum Keeping {
+    /// It is evaluated from scratch.
+    Nothing,
+    /// It is kept up to date.
+    State(Live),
+    /// It will be, after a scan.
+    Unread,
+}
+
+/// What the application was told last.
+#[derive(Debug)]
+enum Told {
+    Hash(u64),
+    Nothing,
+    Rows(Vec<Rc<Value>>),
+}
+
+/// A change as observers look at it: the fields of the document that their predicates need, where it is live.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    change: &'a Change,
+    before: Option<Object>,
+    after: Option<Object>,
+    /// No predicate can tell before from after.
+    looks_the_same: bool,
+}
+
+/// Which fields the predicates of all observers look at, by collection.
+#[derive(Debug, Default)]
+pub struct Watched(SmallMap<CollectionName, Needed>);
+
+impl Watched {
+    /// Gathers them.
+    pub fn of(observers: &SmallMap<ObserverId, Observer>) -> Watched {
+        let mut watched = SmallMap::new();
+        for read in observers.values().flat_map(|observer| &observer.reads) {
+            watched.or_insert_with(read.collection.clone(), || Needed::Named(Vec::new()));
+        }
+        for observer in observers.values() {
+            if let Some((select, read)) = filtered(&observer.prepared).zip(observer.reads.first())
+                && let Some(needed) = watched.get_mut(&read.collection)
+            {
+                needed.join(&select.filter_needs());
+            }
+        }
+        Watched(watched)
+    }
+
+    /// Decodes what observers look at of each change that any of them may care for.
+    pub fn look<'a>(&self, changes: &'a [Change]) -> Vec<Seen<'a>> {
+        let seen = |change: &'a Change| {
+            let needed = self.0.get(&change.collection)?;
+            let fields = |packed: &Packed| packed.fields(&change.id, needed);
+            let (before, after) = (fields(&change.before), fields(&change.after));
+            let looks_the_same = before.as_ref().zip(after.as_ref()).is_some_and(|(a, b)| are_identical(a, b));
+            (before.is_some() || after.is_some()).then_some(Seen { change, before, after, looks_the_same })
+        };
+        changes.iter().filter_map(seen).collect()
+    }
 }
 
 impl Observer {
     /// Starts with a first evaluation due.
     pub fn new(prepared: Rc<Prepared>) -> Observer {
-        let deciding = plain(&prepared).map_or(Needed::All, Select::deciding);
-        let collections = prepared.plan.collections();
-        Observer { prepared, collections, deciding, ready: true, marked: true, told: None }
+        let reads = match &prepared.plan {
+            Plan::Select(query) => query.reads(),
+            _ => Vec::new(),
+        };
+        let system = reads.iter().any(|read| read.collection.as_str().starts_with(SYSTEM));
+        let keeping = if plain(&prepared).is_some() && !system { Keeping::Unread } else { Keeping::Nothing };
+        let is_filtered = filtered(&prepared).is_some();
+        Observer { prepared, reads, is_filtered, keeping, ready: true, marked: true, told: Told::Nothing }
     }
 
     /// Takes note of a commit's changes.
-    pub fn mark(&mut self, changes: &[Change]) {
-        if self.marked {
+    pub fn take(&mut self, seen: &[Seen<'_>]) {
+        let prepared = Rc::clone(&self.prepared);
+        let select = if self.is_filtered { select(&prepared) } else { None };
+        for seen in seen {
+            // Once marked, an answer that is not kept up to date learns nothing more.
+            if self.marked && !matches!(self.keeping, Keeping::State(_)) {
+                return;
+            }
+            for place in 0..self.reads.len() {
+                if self.reads[place].collection == seen.change.collection {
+                    self.take_one(select, place, seen);
+                }
+            }
+        }
+    }
+
+    fn take_one(&mut self, select: Option<&Select>, read: usize, seen: &Seen<'_>) {
+        // The first read is of the SELECT itself, others are of its sub-queries.
+        let select = select.filter(|_| read == 0);
+        let read = &self.reads[read];
+        let change = seen.change;
+        let matches = |object: &Option<Object>| {
+            object.as_ref().is_some_and(|object| read.typed || select.is_none_or(|select| select.matches(object)))
+        };
+        let was = matches(&seen.before);
+        let is = if seen.looks_the_same { was } else { matches(&seen.after) };
+        if !was && !is {
             return;
         }
-        let select = plain(&self.prepared);
-        let read = changes.iter().filter(|change| self.collections.contains(&change.collection));
-        self.marked = read.into_iter().any(|change| {
-            // Of a join or a sub-query nobody knows which documents count.
-            let Some(select) = select else { return true };
-            let matches = |packed: &Packed| {
-                packed.fields(&change.id, &self.deciding).is_some_and(|object| select.matches(&object))
-            };
-            matches(&change.before) || matches(&change.after)
-        });
+        if let Keeping::State(live) = &self.keeping
+            && !live.may_hold(&change.id)
+        {
+            return;
+        }
+        let types = select.filter(|_| read.typed).and_then(Select::source).map(|source| types_of(&source.types));
+        let fields = |packed: &Packed| match &types {
+            // Of what is read beside others the declared types are not known here, and anything may have changed.
+            None if read.typed => packed.fields(&change.id, &Needed::All),
+            None => packed.fields(&change.id, &read.needed),
+            Some(types) => typed(packed.bytes(), types, || change.id.clone())
+                .ok()
+                .flatten()
+                .filter(|object| select.is_none_or(|select| select.matches(object))),
+        };
+        let before = was.then(|| fields(&change.before)).flatten();
+        let after = is.then(|| fields(&change.after)).flatten();
+        let anything = read.typed && types.is_none();
+        match (&before, &after) {
+            (None, None) => return,
+            (Some(before), Some(after)) if !anything && are_identical(before, after) => return,
+            _ => {}
+        }
+        let (Keeping::State(live), Some(select)) = (&mut self.keeping, select) else {
+            self.marked = true;
+            return;
+        };
+        match live.change(select, &change.id, before.as_ref(), after.as_ref()) {
+            Effect::None => return,
+            Effect::Stale => self.keeping = Keeping::Unread,
+            Effect::TooLarge => self.keeping = Keeping::Nothing,
+            Effect::Touched => {}
+        }
+        self.marked = true;
     }
 
     /// Takes note that anything may have changed.
     pub fn mark_anyway(&mut self) {
         self.marked = true;
+        if let Keeping::State(_) = self.keeping {
+            self.keeping = Keeping::Unread;
+        }
     }
 
     /// The application took its answer.
@@ -65,23 +192,69 @@ impl Observer {
         self.ready = true;
     }
 
-    /// Says whether it should be evaluated now.
+    /// Says whether its answer should be looked at now.
     pub fn is_due(&self) -> bool {
         self.ready && self.marked
     }
 
-    /// Takes an evaluated answer; returns whether the application must be told.
+    /// Returns the SELECT whose documents have to be read before the answer is kept up to date.
+    pub fn unread(&self) -> Option<&Select> {
+        select(&self.prepared).filter(|_| matches!(self.keeping, Keeping::Unread))
+    }
+
+    /// Takes the state that a scan has made; nothing where it would be too large.
+    pub fn keep(&mut self, live: Option<Live>) {
+        self.keeping = live.map_or(Keeping::Nothing, Keeping::State);
+    }
+
+    /// Returns the answer, if it is kept up to date and the application must be told.
+    pub fn kept(&mut self) -> Option<Option<Vec<Rc<Value>>>> {
+        let Keeping::State(live) = &mut self.keeping else { return None };
+        let rows = live.answer(select(&self.prepared)?);
+        self.marked = false;
+        let is_same = match &self.told {
+            Told::Hash(hash) => *hash == hash_of(rows.iter().map(Rc::as_ref)),
+            Told::Nothing => false,
+            Told::Rows(told) => {
+                let same = |(a, b): (&Rc<Value>, &Rc<Value>)| Rc::ptr_eq(a, b) || order::identical(a, b);
+                told.len() == rows.len() && told.iter().zip(&rows).all(same)
+            }
+        };
+        self.told = Told::Rows(rows.clone());
+        self.ready = is_same;
+        Some((!is_same).then_some(rows))
+    }
+
+    /// Takes an answer that was evaluated from scratch; returns whether the application must be told.
     pub fn evaluated(&mut self, rows: &[Value]) -> bool {
         self.marked = false;
-        let mut bytes = Writer::new();
-        rows.iter().for_each(|row| cbor::encode_into(row, &mut bytes));
-        let hash = Some(hash64(&bytes.finish()));
-        if self.told == hash {
-            return false;
-        }
-        self.told = hash;
-        self.ready = false;
-        true
+        let hash = hash_of(rows.iter());
+        let is_same = match &self.told {
+            Told::Hash(told) => *told == hash,
+            Told::Nothing => false,
+            Told::Rows(told) => hash_of(told.iter().map(Rc::as_ref)) == hash,
+        };
+        self.told = Told::Hash(hash);
+        self.ready = is_same;
+        !is_same
+    }
+}
+
+fn hash_of<'a>(rows: impl Iterator<Item = &'a Value>) -> u64 {
+    let mut bytes = Writer::new();
+    rows.for_each(|row| cbor::encode_into(row, &mut bytes));
+    hash64(&bytes.finish())
+}
+
+fn are_identical(a: &Object, b: &Object) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a == b && order::identical(x, y))
+}
+
+/// Returns the SELECT that a statement is, if it is one.
+fn select(prepared: &Prepared) -> Option<&Select> {
+    match &prepared.plan {
+        Plan::Select(query) => query.select(),
+        _ => None,
     }
 }
 
@@ -89,6 +262,14 @@ impl Observer {
 fn plain(prepared: &Prepared) -> Option<&Select> {
     match &prepared.plan {
         Plan::Select(query) => query.plain(),
+        _ => None,
+    }
+}
+
+/// Returns the SELECT over one collection that a statement is, if its predicate looks at nothing else.
+fn filtered(prepared: &Prepared) -> Option<&Select> {
+    match &prepared.plan {
+        Plan::Select(query) => query.filtered(),
         _ => None,
     }
 }

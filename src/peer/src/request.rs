@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use dql::{Context, Plan};
-use store::{Durability, Store};
+use store::{Durability, ReadError, Store};
 use sync::wire::SUBSCRIPTIONS_MAX;
 use value::limits::STATEMENT_BYTES_MAX;
 use value::{ErrorCode, Failure, Object, Value, cbor};
 
 use crate::commit::lost_race;
+use crate::documents;
+use crate::draft::Change;
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
-use crate::observer::Observer;
+use crate::observer::{Observer, Watched};
 use crate::parameters;
 use crate::pipeline::{Completion, Group, Job, stronger};
 use crate::statement::{Outcome, Prepared, Stop};
@@ -261,10 +263,23 @@ impl<S: Store> Engine<S> {
             return self.reply(ticket, Err(Failure::new(ErrorCode::QueryUnsupported, message)));
         }
         self.observers.insert(id, Observer::new(Rc::new(prepared)));
+        self.watched = None;
         self.reply(ticket, Ok(Reply::Done));
     }
 
-    /// Evaluates the observers that are due and tells those whose answer changed.
+    /// Hands the changes of a commit to the observers.
+    pub(crate) fn tell_observers(&mut self, changes: &[Change]) {
+        if self.observers.is_empty() {
+            return;
+        }
+        let watched = self.watched.get_or_insert_with(|| Watched::of(&self.observers));
+        let seen = watched.look(changes);
+        if !seen.is_empty() {
+            self.observers.values_mut().for_each(|observer| observer.take(&seen));
+        }
+    }
+
+    /// Looks at the answers of the observers that are due and tells those whose answer changed.
     pub(crate) fn run_observers(&mut self) {
         if !self.booted || self.parked || self.broken.is_some() {
             return;
@@ -272,29 +287,45 @@ impl<S: Store> Engine<S> {
         let due: Vec<ObserverId> =
             self.observers.iter().filter(|(_, observer)| observer.is_due()).map(|(id, _)| *id).collect();
         for id in due {
-            let prepared = Rc::clone(&self.observers[&id].prepared);
-            let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
-            let outcome = self.system_rows(&prepared).map_err(Stop::Blocked).and_then(|system| {
-                let view = View::new(&self.store, &self.indexes, Vec::new());
-                prepared.run(&view, &system, stamp, &mut self.random)
-            });
-            let rows = match outcome {
-                Ok(outcome) => outcome.rows,
-                // An expression that fails on this data has no rows to show; the next change tries again.
-                Err(Stop::Failed(_)) => Vec::new(),
-                Err(Stop::Blocked(error)) => {
+            match self.observed(id) {
+                Ok(Some(rows)) => self.outputs.push_back(Output::Notify { observer: id, rows }),
+                Ok(None) => {}
+                Err(error) => {
                     match self.park_on(error) {
                         Ok(()) => self.parked = true,
                         Err(failure) => self.break_down(failure),
                     }
                     return;
                 }
-            };
-            let observer = self.observers.get_mut(&id).expect("it was listed above");
-            if observer.evaluated(&rows) {
-                self.outputs.push_back(Output::Notify { observer: id, rows });
             }
         }
+    }
+
+    /// Returns the answer of an observer if its application must be told.
+    fn observed(&mut self, id: ObserverId) -> Result<Option<Vec<Rc<Value>>>, ReadError> {
+        let observer = self.observers.get_mut(&id).expect("it was listed as due");
+        if let Some(select) = observer.unread() {
+            let view = View::new(&self.store, &self.indexes, Vec::new());
+            let live = documents::read_live(select, &view)?;
+            observer.keep(live);
+        }
+        if let Some(answer) = observer.kept() {
+            return Ok(answer);
+        }
+        let prepared = Rc::clone(&observer.prepared);
+        let stamp = crdt::Stamp { hlc: self.clock.last(), actor: 0 };
+        let outcome = self.system_rows(&prepared).map_err(Stop::Blocked).and_then(|system| {
+            let view = View::new(&self.store, &self.indexes, Vec::new());
+            prepared.run(&view, &system, stamp, &mut self.random)
+        });
+        let rows = match outcome {
+            Ok(outcome) => outcome.rows,
+            // An expression that fails on this data has no rows to show; the next change tries again.
+            Err(Stop::Failed(_)) => Vec::new(),
+            Err(Stop::Blocked(error)) => return Err(error),
+        };
+        let observer = self.observers.get_mut(&id).expect("it was listed as due");
+        Ok(observer.evaluated(&rows).then(|| rows.into_iter().map(Rc::new).collect()))
     }
 
     pub(crate) fn subscribe(&mut self, ticket: Ticket, id: SubscriptionId, text: &str, args: &Object) {

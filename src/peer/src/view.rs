@@ -9,6 +9,7 @@ use dql::Needed;
 use store::{Key, KeyRange, Parsed, ReadError, Store, Visit};
 use value::{CollectionName, DocId, Object, Reader, Seq};
 
+use crate::columns::Columns;
 use crate::draft::{Draft, DraftDoc};
 use crate::index::Indexes;
 use crate::packed::{self, Packed};
@@ -140,6 +141,16 @@ impl<'a, S: Store> View<'a, S> {
     pub fn drafted_ids(&self, collection: &CollectionName) -> impl Iterator<Item = (&'a DocId, Option<&'a Packed>)> {
         let overlay = self.overlay(&Key::documents(collection));
         overlay.into_values().map(|doc| (&doc.id, doc.after.as_ref()))
+    }
+
+    /// Says whether a draft changes documents of a collection.
+    pub fn is_drafted(&self, collection: &CollectionName) -> bool {
+        self.drafted(collection).next().is_some()
+    }
+
+    /// Returns the fields that are kept of whole collections.
+    pub fn columns(&self) -> &'a Columns {
+        &self.indexes.columns
     }
 
     /// Reads one document; the absent document when there is none.

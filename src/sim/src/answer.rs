@@ -25,7 +25,7 @@ impl Cluster {
         let pause = if slow { self.disks.between(1, 2_000) } else { 1 };
         self.after(pause, Event::Tell { node, life, input: Input::ObserverReady { observer } });
         let Some(watch) = self.nodes[node].watches.get_mut(&observer) else { return };
-        let (collection, whole) = (watch.collection, watch.whole);
+        let (collection, whole, computed) = (watch.collection, watch.whole, watch.computed);
         if self.plant == Some(Plant::LateNotify) && self.healed {
             return;
         }
@@ -33,6 +33,9 @@ impl Cluster {
             rows.pop();
         }
         watch.last = Some(rows.clone());
+        if computed {
+            return;
+        }
         self.shown(node, collection, whole, &rows);
     }
 

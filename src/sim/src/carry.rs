@@ -5,7 +5,7 @@
 
 use peer::io::{DialTarget, Input, LinkId, LinkKind, Output, SignalPath};
 use store::Durability;
-use value::{ErrorCode, Failure, Seq};
+use value::{ErrorCode, Failure, Seq, Value};
 
 use crate::check::{self, Checker};
 use crate::cluster::{Cluster, Event};
@@ -88,7 +88,9 @@ impl Cluster {
                 self.stats.maintenance += 1;
                 self.submit(node, Operation::Write { ticket, batch });
             }
-            Output::Notify { observer, rows } => self.notified(node, observer, rows),
+            Output::Notify { observer, rows } => {
+                self.notified(node, observer, rows.iter().map(|row| Value::clone(row)).collect());
+            }
             Output::Damaged { .. } | Output::Presence(_) | Output::Published { .. } => {}
             Output::Reboot { ticket } => {
                 self.stats.reboots += 1;
@@ -221,7 +223,7 @@ impl Cluster {
         self.nodes[node].log.head = image.log.last().map_or(Seq(0), |(seq, _)| *seq);
         let seed = Rng::named(self.seed, &format!("engine {node} {}", self.nodes[node].life)).number();
         let local = self.nodes[node].local(self.now);
-        match machine::start(&self.profile, node, image, seed, local) {
+        match machine::start((&self.profile, self.plant), node, image, seed, local) {
             Ok(machine) => self.nodes[node].machine = Some(machine),
             Err(error) => return self.fail(Checker::Start, format!("peer {node} does not start: {error}")),
         }

@@ -213,7 +213,15 @@ impl Cluster {
             let part = (collection == PARTIAL && self.workload.rng().chance(400)).then_some(1);
             if self.workload.rng().chance(800) {
                 let observer = ObserverId(self.next_id());
-                let watch = Watch { collection, text: query(collection, part), whole: part.is_none(), last: None };
+                let (text, whole) = (query(collection, part), part.is_none());
+                let watch = Watch { collection, text, whole, computed: false, last: None };
+                self.nodes[node].watches.insert(observer, watch);
+            }
+            if self.workload.rng().chance(800) {
+                let observer = ObserverId(self.next_id());
+                let shape = self.workload.rng().below(COMPUTED.len() as u64) as usize;
+                let text = COMPUTED[shape].replace("{c}", COLLECTIONS[collection]);
+                let watch = Watch { collection, text, whole: false, computed: true, last: None };
                 self.nodes[node].watches.insert(observer, watch);
             }
         }
@@ -262,6 +270,19 @@ impl Cluster {
         self.deliver(node, Input::Observe { ticket, observer, text, args });
     }
 }
+
+/// Live queries whose answers are kept up to date in different ways, or evaluated again.
+const COMPUTED: [&str; 9] = [
+    "SELECT * FROM {c} ORDER BY f0 DESC, _id LIMIT 3",
+    "SELECT _id, f1 FROM {c} ORDER BY f1, _id LIMIT 4 OFFSET 1",
+    "SELECT DISTINCT k FROM {c} ORDER BY k",
+    "SELECT k, COUNT(*) AS n, SUM(f0) AS s, MEDIAN(f1) AS m FROM {c} GROUP BY k ORDER BY n DESC, k",
+    "SELECT COUNT(*) AS n, MIN(f0) AS l, MAX(f2) AS g, AVG(f0) AS a, COUNT(DISTINCT f1) AS d FROM {c}",
+    "SELECT COUNT(*) AS n FROM {c}",
+    "SELECT type(f0) AS t, COUNT(*) AS n, MID(f0) AS m FROM {c} GROUP BY type(f0) HAVING COUNT(*) > 1 ORDER BY t",
+    "SELECT x._id, y.f0 FROM {c} AS x JOIN b AS y ON x._id = y._id ORDER BY x._id",
+    "SELECT _id FROM {c} WHERE f0 IN (SELECT MAX(f0) FROM {c}) ORDER BY _id",
+];
 
 /// Returns the query of a collection or a part of it.
 fn query(collection: usize, part: Option<i64>) -> String {

@@ -22,6 +22,7 @@ mod disk;
 mod document;
 mod fault;
 mod index;
+mod lossy;
 mod machine;
 mod model;
 mod network;

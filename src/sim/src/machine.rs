@@ -4,10 +4,12 @@
 
 use peer::io::{IndexListing, Input, Output};
 use peer::{Boot, Config, Engine, Role};
-use store::{BlockId, BootImage, Lsm, LsmConfig, ReadError};
+use store::{BlockId, BootImage, Lsm, LsmConfig, ReadError, Store};
 use value::{Millis, Object, PeerKey, ReplicaId, Seq, StoreId};
 
+use crate::lossy::Lossy;
 use crate::options::Profile;
+use crate::plant::Plant;
 
 /// The token that the Big Peer wants to see.
 pub const TOKEN: &str = "open sesame";
@@ -29,7 +31,7 @@ pub trait Machine {
 /// Reads blocks of a disk.
 pub type BlockReader<'a> = &'a mut dyn FnMut(&[BlockId]) -> Vec<Option<Vec<u8>>>;
 
-impl Machine for Engine<Lsm> {
+impl<S: Store> Machine for Engine<S> {
     fn handle(&mut self, now: Millis, input: Input) {
         Engine::handle(self, now, input);
     }
@@ -63,7 +65,7 @@ pub fn store_of(key: &PeerKey) -> Option<usize> {
 
 /// Starts an engine from what its disk holds.
 pub fn start(
-    profile: &Profile,
+    (profile, plant): (&Profile, Option<Plant>),
     node: usize,
     image: BootImage,
     seed: u64,
@@ -92,10 +94,17 @@ pub fn start(
         role,
     };
     let boot = Boot { log: image.log, log_start, damaged: image.damaged };
+    Ok(match plant {
+        Some(Plant::LostRow) => engine(config, Lossy::new(store), boot, seed, now),
+        _ => engine(config, store, boot, seed, now),
+    })
+}
+
+fn engine<S: Store + 'static>(config: Config, store: S, boot: Boot, seed: u64, now: Millis) -> Box<dyn Machine> {
     let mut engine = Engine::new(config, store, boot, seed, now);
     // So few documents that builds take several steps.
     engine.set_index_step(2);
-    Ok(Box::new(engine))
+    Box::new(engine)
 }
 
 /// Sizes so small that a short run flushes, merges and trims its log.

@@ -75,6 +75,8 @@ pub struct Watch {
     pub text: String,
     /// Whether it covers the collection.
     pub whole: bool,
+    /// Whether its rows are computed, and not documents of the model.
+    pub computed: bool,
     /// The last answer.
     pub last: Option<Vec<Value>>,
 }

@@ -23,6 +23,8 @@ pub enum Plant {
     LostFrame,
     /// The reply to a statement is kept from the client.
     LostReply,
+    /// A store does not write some rows of indexes.
+    LostRow,
     /// A disk acknowledges before it has written, and crashes.
     LyingDisk,
     /// An engine panics.

@@ -62,7 +62,8 @@ impl Trace {
             Output::Send { link, bytes } => Writer::new().var(link.0).raw(bytes).clone().finish(),
             Output::Commit { ticket, record, .. } => Writer::new().var(ticket.0).raw(record).clone().finish(),
             Output::Notify { observer, rows } => {
-                Writer::new().var(observer.0).raw(&cbor::encode(&Value::Array(rows.clone()))).clone().finish()
+                let rows = rows.iter().map(|row| Value::clone(row)).collect();
+                Writer::new().var(observer.0).raw(&cbor::encode(&Value::Array(rows))).clone().finish()
             }
             Output::Maintain { ticket, batch } => {
                 let mut writer = Writer::new();

@@ -60,5 +60,15 @@ pub fn check_rows(store: &impl Store, model: &Model, page: usize) -> Result<(), 
         }
     }
     assert_eq!(rows, expected, "pages of {page} add up to the whole range");
+    let (mut range, mut rows) = (KeyRange::all(), Vec::new());
+    while !range.is_empty() && range.end.as_ref() != Some(&range.start) {
+        let tail = store.tail(&range, page)?;
+        assert!(range.contains(&tail), "a tail starts in its range");
+        let mut part = store.range(&KeyRange::new(tail.clone(), range.end.clone()), usize::MAX)?;
+        part.append(&mut rows);
+        rows = part;
+        range.end = Some(tail);
+    }
+    assert_eq!(rows, expected, "tails of {page} add up to the whole range");
     Ok(())
 }

@@ -112,6 +112,10 @@ impl<D: DeviceNow> Store for Hosted<D> {
         self.resident(|lsm| lsm.range(range, limit))
     }
 
+    fn tail(&self, range: &KeyRange, rows: usize) -> Result<Key, ReadError> {
+        self.resident(|lsm| lsm.tail(range, rows))
+    }
+
     /// Also carries out the maintenance that is due, at the time that the sequence names.
     fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
         let now = value::Hlc(batch.seq.0).millis();

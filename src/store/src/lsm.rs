@@ -256,6 +256,34 @@ impl Store for Lsm {
         }
     }
 
+    fn tail(&self, range: &KeyRange, rows: usize) -> Result<Key, ReadError> {
+        let mut tail = range.start.clone();
+        if range.is_empty() {
+            return Ok(tail);
+        }
+        let mut changes = self.memtable.range(range).rev();
+        if let Some((key, _)) = changes.nth(rows) {
+            tail = key.clone();
+        }
+        let runs = self.manifest.runs.iter().map(|run| (&run.segments, run.fence.as_ref()));
+        for (segments, fence) in runs.chain([(&self.manifest.bottom, None)]) {
+            let inside = segments.partition_point(|info| !range.is_past(info.first.as_bytes()));
+            let start = fence.map_or(&range.start, |fence| fence.max(&range.start));
+            let last = inside.checked_sub(1).map(|place| &segments[place]).filter(|info| info.last >= *start);
+            let Some(info) = last.filter(|_| !range.is_past(start.as_bytes())) else { continue };
+            let Some(segment) = self.cache.get(info.id) else {
+                return Err(self.missing(vec![BlockId::segment(info.id)]));
+            };
+            if let Some(key) = segment.before(range.end.as_ref().map(Key::as_bytes), rows) {
+                let key = start.as_bytes().max(key);
+                if key > tail.as_bytes() {
+                    tail = Key::from_bytes(key.to_vec());
+                }
+            }
+        }
+        Ok(tail)
+    }
+
     fn resident(&self, range: &KeyRange) -> Result<(), ReadError> {
         let mut missing = Vec::new();
         let runs = self.manifest.runs.iter().map(|run| (&run.segments, run.fence.as_ref()));

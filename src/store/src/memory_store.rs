@@ -36,6 +36,15 @@ impl Store for MemoryStore {
         Ok(rows.take(limit).map(|(key, bytes)| (key.clone(), bytes.clone())).collect())
     }
 
+    fn tail(&self, range: &KeyRange, rows: usize) -> Result<Key, ReadError> {
+        if range.is_empty() {
+            return Ok(range.start.clone());
+        }
+        let end = range.end.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut inside = self.rows.range((Bound::Included(&range.start), end)).rev();
+        Ok(inside.nth(rows).map_or_else(|| range.start.clone(), |(key, _)| key.clone()))
+    }
+
     fn apply(&mut self, batch: Batch) -> Result<(), StoreError> {
         if batch.seq <= self.applied {
             return Ok(());

@@ -134,6 +134,13 @@ impl Rows {
         cursor
     }
 
+    /// Returns a key that is about so many rows before an end, or before all rows; `None` when all rows are behind the end.
+    pub fn before(&self, end: Option<&[u8]>, rows: usize) -> Option<&[u8]> {
+        let inside = self.restarts.partition_point(|restart| end.is_none_or(|end| self.restart_key(*restart) < end));
+        let back = 1 + rows / RESTART_INTERVAL as usize;
+        (inside > 0).then(|| self.restart_key(self.restarts[inside.saturating_sub(back)]))
+    }
+
     fn restart_key(&self, restart: u32) -> &[u8] {
         let mut reader = Reader::new(&self.bytes[restart as usize..]);
         reader.var().and_then(|_| reader.bytes(usize::MAX)).expect(BUILT)

@@ -92,6 +92,14 @@ pub trait Store {
         }
     }
 
+    /// Returns where about the last so many rows of a range start; its start when it has no more, or when nobody knows.
+    ///
+    /// Who reads a range backward reads from there to its end, and then what is before. The key is below the end of the
+    /// range unless the range is empty, so this comes to an end; rows that were deleted count.
+    fn tail(&self, range: &KeyRange, _rows: usize) -> Result<Key, ReadError> {
+        Ok(range.start.clone())
+    }
+
     /// Checks that a whole range can be read from memory; the error names all its missing blocks at once.
     ///
     /// Who will read all of a long range asks this first, instead of being told of a few blocks at a time.

@@ -139,6 +139,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one byte.
+    #[inline(always)]
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
         let (first, rest) = self.bytes.split_first().ok_or(DecodeError::End)?;
         self.bytes = rest;
@@ -151,7 +152,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a varint.
+    #[inline(always)]
     pub fn var(&mut self) -> Result<u64, DecodeError> {
+        // Nearly all are one byte long.
+        if let Some((first, rest)) = self.bytes.split_first()
+            && *first < 0x80
+        {
+            self.bytes = rest;
+            return Ok(u64::from(*first));
+        }
+        self.long_var()
+    }
+
+    #[inline(never)]
+    fn long_var(&mut self) -> Result<u64, DecodeError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
@@ -174,6 +188,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a count of items that are each at least one byte, so that it can be trusted for an allocation.
+    #[inline(always)]
     pub fn count(&mut self, max: usize) -> Result<usize, DecodeError> {
         let count = usize::try_from(self.var()?).map_err(|_| DecodeError::Limit("count"))?;
         if count > max || count > self.remaining() {
@@ -190,6 +205,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads that many bytes.
+    #[inline(always)]
     pub fn raw(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
         if length > self.bytes.len() {
             return Err(DecodeError::End);
@@ -200,6 +216,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a length and that many bytes, at most `max`.
+    #[inline(always)]
     pub fn bytes(&mut self, max: usize) -> Result<&'a [u8], DecodeError> {
         let length = usize::try_from(self.var()?).map_err(|_| DecodeError::Limit("length"))?;
         if length > max {

@@ -34,6 +34,30 @@ pub fn comparable(a: &Value, b: &Value) -> bool {
     rank(a) == rank(b)
 }
 
+/// Compares in the total order and, where that finds no difference, by form: an integer before a float, -0 before 0. Equal
+/// are then only values that cannot be told apart.
+pub fn compare_exactly(a: &Value, b: &Value) -> Ordering {
+    compare(a, b).then_with(|| compare_forms(a, b))
+}
+
+/// Compares equal values by their forms, item by item.
+fn compare_forms(a: &Value, b: &Value) -> Ordering {
+    let items = |pair: (&Value, &Value)| Some(compare_forms(pair.0, pair.1)).filter(|ordering| ordering.is_ne());
+    match (a, b) {
+        (Value::Int(_), Value::Float(_)) => Ordering::Less,
+        (Value::Float(_), Value::Int(_)) => Ordering::Greater,
+        (Value::Float(a), Value::Float(b)) => a.total_cmp(b),
+        (Value::Array(a), Value::Array(b)) => a.iter().zip(b).find_map(items).unwrap_or(Ordering::Equal),
+        (Value::Object(a), Value::Object(b)) => a.values().zip(b.values()).find_map(items).unwrap_or(Ordering::Equal),
+        _ => Ordering::Equal,
+    }
+}
+
+/// Says whether two values cannot be told apart: `1` and `1.0` can.
+pub fn identical(a: &Value, b: &Value) -> bool {
+    compare_exactly(a, b) == Ordering::Equal
+}
+
 fn rank(value: &Value) -> u8 {
     match value {
         Value::Bool(_) => 0,

@@ -1,5 +1,7 @@
 //! The small objects that cross the border: options in; status and presence out.
 
+use std::borrow::Borrow;
+
 use js_sys::BigInt;
 use peer::io::{BigPeerState, LinkKind, PeerInfo, PresenceGraph, Status};
 use serde::{Deserialize, Serialize};
@@ -141,11 +143,11 @@ fn plain(view: &impl Serialize) -> JsValue {
 
 /// Rows as one buffer of CBOR and the end of each row in it; `_id`s as a CBOR array. What is empty is left out: a buffer of
 /// JavaScript's costs more than a small write.
-pub fn rows(rows: &[Value], mutated: &[Value], commit: Option<value::Seq>) -> JsValue {
+pub fn rows<V: Borrow<Value>>(rows: &[V], mutated: &[Value], commit: Option<value::Seq>) -> JsValue {
     let mut writer = value::Writer::new();
     let mut ends = Vec::with_capacity(rows.len());
     for row in rows {
-        cbor::encode_into(row, &mut writer);
+        cbor::encode_into(row.borrow(), &mut writer);
         ends.push(writer.len() as u32);
     }
     let answer = js::object(&[]);

@@ -7,7 +7,6 @@
 //! borrowed meanwhile.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use dql::Zones;
 use js_sys::{Array, Date, Function, Reflect};
@@ -23,10 +22,11 @@ const ZONES_MAX: usize = 64;
 /// The zones that `Intl` knows.
 #[derive(Default)]
 pub struct IntlZones {
-    zones: RefCell<BTreeMap<String, Zone>>,
+    zones: RefCell<Vec<Zone>>,
 }
 
 struct Zone {
+    name: String,
     /// `undefined` where there is no such zone.
     formatter: JsValue,
     last: Option<(u64, i32)>,
@@ -35,12 +35,15 @@ struct Zone {
 impl Zones for IntlZones {
     fn offset(&self, zone: &str, at: Millis) -> Option<i32> {
         let mut zones = self.zones.borrow_mut();
-        if zones.len() >= ZONES_MAX && !zones.contains_key(zone) {
-            zones.clear();
-        }
-        let zone = zones
-            .entry(zone.to_owned())
-            .or_insert_with(|| Zone { formatter: formatter(zone).unwrap_or(JsValue::UNDEFINED), last: None });
+        let index = zones.iter().position(|known| known.name == zone).unwrap_or_else(|| {
+            if zones.len() == ZONES_MAX {
+                zones.clear();
+            }
+            let formatter = formatter(zone).unwrap_or(JsValue::UNDEFINED);
+            zones.push(Zone { name: zone.to_owned(), formatter, last: None });
+            zones.len() - 1
+        });
+        let zone = &mut zones[index];
         let quarter = at.0 / QUARTER_MS;
         match zone.last {
             Some((known, offset)) if known == quarter => Some(offset),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 
 use crate::bench;
-use crate::bench::store::Extent;
+use crate::bench::driver::{Extent, Subject};
 use crate::error::{Error, Result};
 use crate::setup::Scope;
 use crate::test::Stage;
@@ -28,6 +28,8 @@ cargo xtask COMMAND
   bench store [--quick] [--json FILE]
                           measures the engine in Chromium beside Dexie, RxDB, PouchDB, Yjs and IndexedDB by hand;
                           with JSON also the charts beside it (--quick: a minute instead of a quarter of an hour)
+  bench dql [--quick] [--json FILE]
+                          the same for statements, beside SQLite, Dexie and RxDB
   sim [--seeds N] [--from SEED] [--seed SEED] ...
                           runs the simulator; all arguments go to it
   tidy [--fix]            checks arrows between rooms, sizes, forgotten files and docs/errors.md
@@ -98,15 +100,21 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Command> {
 
 fn bench(parser: &mut lexopt::Parser) -> Result<Command> {
     let name = match parser.next().map_err(wrong)? {
-        Some(Value(word)) if word == "size" => bench::Name::Size,
-        Some(Value(word)) if word == "store" => bench::Name::Store(Extent::Full),
-        _ => return Err(Error::Argument("bench needs a name: size or store".into())),
+        Some(Value(word)) if word == "size" => Some(bench::Name::Size),
+        Some(Value(word)) => {
+            word.to_str().and_then(Subject::named).map(|subject| bench::Name::Driven(subject, Extent::Full))
+        }
+        _ => None,
     };
+    let name = name.ok_or_else(|| Error::Argument("bench needs a name: dql, size or store".into()))?;
     let mut options = bench::Options { name, json: None };
     while let Some(word) = parser.next().map_err(wrong)? {
         match word {
             Long("json") => options.json = Some(parser.value().map_err(wrong)?.into()),
-            Long("quick") if matches!(name, bench::Name::Store(_)) => options.name = bench::Name::Store(Extent::Quick),
+            Long("quick") => match name {
+                bench::Name::Driven(subject, _) => options.name = bench::Name::Driven(subject, Extent::Quick),
+                bench::Name::Size => return Err(wrong(word.unexpected())),
+            },
             other => return Err(wrong(other.unexpected())),
         }
     }
@@ -186,8 +194,10 @@ mod tests {
         assert_eq!(parsed("setup --tests").ok(), Some(Command::Setup(Scope::Tests)));
         assert_eq!(parsed("tidy --fix").ok(), Some(Command::Tidy(Mode::Fix)));
         assert_eq!(parsed("sim --seeds 3").ok(), Some(Command::Sim(vec!["--seeds".into(), "3".into()])));
-        let bench = bench::Options { name: bench::Name::Store(Extent::Quick), json: Some("f".into()) };
-        assert_eq!(parsed("bench store --quick --json f").ok(), Some(Command::Bench(bench)));
+        for (name, subject) in [("store", Subject::Store), ("dql", Subject::Dql)] {
+            let bench = bench::Options { name: bench::Name::Driven(subject, Extent::Quick), json: Some("f".into()) };
+            assert_eq!(parsed(&format!("bench {name} --quick --json f")).ok(), Some(Command::Bench(bench)));
+        }
         let demo = DemoOptions { port: 1, big_peer_port: 8091, data: Some("d".into()) };
         assert_eq!(parsed("demo --port 1 --data d").ok(), Some(Command::Demo(demo)));
         let test = TestOptions { only: Some(Stage::Native), rest: vec!["--nocapture".into()] };
@@ -202,6 +212,7 @@ mod tests {
             "demo --port x",
             "bench",
             "bench size --quick",
+            "bench sim",
             "test --only all",
             "pkg now",
             "test -- x",

@@ -86,7 +86,7 @@ impl Stage {
             Stage::Browser => browser(workspace, rest),
             Stage::Size => size(workspace),
             Stage::Package => package(workspace, rest),
-            Stage::Bench => bench::store::self_test(workspace),
+            Stage::Bench => bench::driver::self_test(workspace),
             Stage::E2e => e2e(workspace, rest, &[]),
         }
     }

@@ -1,4 +1,5 @@
-// The driver's own tests. The last one measures a little of everything in a real browser, so that the benchmark cannot rot unseen.
+// The tests of the driver and of `bench store`. The last one measures a little of everything in a real browser, so that the benchmark
+// cannot rot unseen.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -8,8 +9,9 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { goals, median, met, Samples } from '../figures.mjs';
+import { median, met, Samples } from '../figures.mjs';
 import { document, documents, jsonBytes, keptQuantity } from '../page/documents.mjs';
+import { store } from '../store.mjs';
 
 const folder = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const smokeLimitMs = 180_000;
@@ -29,7 +31,7 @@ test('documents have about 300 bytes, ids of their own, and one in a hundred is 
 });
 
 test('a figure is the median of its rounds, with the least and the greatest', () => {
-  const samples = new Samples();
+  const samples = new Samples(store);
   for (const value of [3, 1, 2]) samples.add('shoal', 'bulk_10k_ms', value);
   samples.add('dexie', 'bulk_10k_ms', 5);
   const report = samples.report('shoal', ['dexie']);
@@ -39,18 +41,28 @@ test('a figure is the median of its rounds, with the least and the greatest', ()
   assert.equal(median([4, 1, 3, 2]), 2.5);
 });
 
+test('what a contestant has not is null with the reason, and what was not measured is absent', () => {
+  const samples = new Samples(store);
+  samples.lacks('dexie', 'scan_100k_ms', 'no scans');
+  samples.add('dexie', 'wasm_start_ms', 1);
+  const { dexie } = samples.report('shoal', ['dexie']).peers;
+  assert.deepEqual(Object.keys(dexie), ['scan_100k_ms', 'extra']);
+  assert.deepEqual(dexie.scan_100k_ms, { value: null, unit: 'ms', reason: 'no scans' });
+  assert.throws(() => samples.add('dexie', 'nothing', 1), /there is no figure nothing/);
+});
+
 test('a goal is a greatest value, or a least one where more is better', () => {
-  assert.ok(met('bulk_10k_ms', 300) && !met('bulk_10k_ms', 301));
-  assert.ok(met('bulk_10k_vs_dexie', 20) && !met('bulk_10k_vs_dexie', 19));
+  assert.ok(met({ goal: 300 }, 300) && !met({ goal: 300 }, 301));
+  assert.ok(met({ goal: 20, over: true }, 20) && !met({ goal: 20, over: true }, 19));
 });
 
 test('a smoke run measures every figure and draws the charts', { timeout: smokeLimitMs }, async () => {
   const out = await mkdtemp(path.join(tmpdir(), 'shoal-bench-test-'));
   try {
     const json = path.join(out, 'figures.json');
-    await promisify(execFile)(process.execPath, ['run.mjs', '--smoke', '--json', json], { cwd: folder });
+    await promisify(execFile)(process.execPath, ['run.mjs', 'store', '--smoke', '--json', json], { cwd: folder });
     const report = JSON.parse(await readFile(json, 'utf8'));
-    for (const name of Object.keys(goals)) assert.equal(typeof report[name]?.value, 'number', name);
+    for (const name of Object.keys(store.goals)) assert.equal(typeof report[name]?.value, 'number', name);
     assert.ok(report.bulk_10k_ms.value > 0 && report.scan_100k_ms.value > 0);
     assert.ok(report.peers.raw.scan_100k_ms.value > 0 && report.peers.dexie.other_tab_p50_ms.value > 0);
     assert.deepEqual([report.run.mode, report.run.failures], ['smoke', []]);

@@ -224,8 +224,8 @@ fn text(function: Function, text: &str, second: Option<&Value>, third: Option<&V
         Function::Contains => Value::Bool(text.contains(other()?)),
         Function::EndsWith => Value::Bool(text.ends_with(other()?)),
         Function::StartsWith => Value::Bool(text.starts_with(other()?)),
-        Function::Lower => Value::Str(text.to_lowercase()),
-        Function::Upper => Value::Str(text.to_uppercase()),
+        Function::Lower => return short(text.to_lowercase()),
+        Function::Upper => return short(text.to_uppercase()),
         Function::LTrim => set.map(|_| Value::from(text.trim_start_matches(trimmed)))?,
         Function::RTrim => set.map(|_| Value::from(text.trim_end_matches(trimmed)))?,
         Function::Trim => set.map(|_| Value::from(text.trim_matches(trimmed)))?,
@@ -247,6 +247,11 @@ fn text(function: Function, text: &str, second: Option<&Value>, third: Option<&V
         Function::LPad | Function::RPad => return pad(function, text, second?.as_int()?, third),
         _ => return None,
     })
+}
+
+/// Wraps a text that is short enough to be stored: some letters are longer in the other case.
+fn short(text: String) -> Option<Value> {
+    (text.len() <= DOCUMENT_BYTES_MAX).then_some(Value::Str(text))
 }
 
 /// Joins the strings of an array; nothing if another type is among them.

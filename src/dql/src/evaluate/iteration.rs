@@ -3,9 +3,9 @@
 //! ANY is false where nothing satisfies, EVERY is true where there is nothing; what is neither an array nor an object makes
 //! the result MISSING. A comprehension leaves out what is MISSING, and a field whose name is no string.
 //!
-//! Invariants: one evaluation of an outermost iteration visits at most `STEPS_MAX` values and copies at most `BYTES_MAX`
-//! bytes, whatever is nested in it, and no array or object made is over `DOCUMENT_BYTES_MAX`; beyond that the result is
-//! MISSING. Both are counted in the same way on every peer.
+//! Invariants: one evaluation of an outermost iteration visits at most `STEPS_MAX` values and makes at most `BYTES_MAX`
+//! bytes of texts, arrays and objects, whatever is nested in it, and no array or object that it makes is over
+//! `DOCUMENT_BYTES_MAX`; beyond that the result is MISSING. Both are counted in the same way on every peer.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -61,7 +61,7 @@ fn result(iteration: &Iteration<Code>, environment: Environment<'_>, budget: &Ce
     let mut is_empty = true;
     let mut walk = Walk::new(&collection, iteration.reach, iteration.position.is_some())?;
     while let Some((position, value)) = walk.next() {
-        spend(budget, 0)?;
+        spend(budget, 1, 0)?;
         is_empty = false;
         let frame = Frame { position, value, outer: environment.frame };
         let environment = Environment { frame: Some(&frame), ..environment };
@@ -87,7 +87,7 @@ fn result(iteration: &Iteration<Code>, environment: Environment<'_>, budget: &Ce
         // Measured before it is copied: it may be a whole document that is only borrowed.
         let weight = weight(&made) + name.as_ref().map_or(0, String::len);
         bytes += weight;
-        spend(budget, weight)?;
+        spend(budget, 0, weight)?;
         if bytes > DOCUMENT_BYTES_MAX {
             return None;
         }
@@ -105,10 +105,22 @@ fn result(iteration: &Iteration<Code>, environment: Environment<'_>, budget: &Ce
     })
 }
 
-/// Counts one step and the bytes of what it made; nothing when there is no more to spend.
-fn spend(budget: &Cell<Budget>, bytes: usize) -> Option<()> {
-    let Budget { steps, bytes: left } = budget.get();
-    let rest = steps.checked_sub(1).zip(left.checked_sub(bytes));
+/// Counts what an expression inside of an iteration has made; nothing when that is too much. What is only borrowed, and
+/// numbers and the like, cost nothing.
+#[cold]
+pub(super) fn charged<'a>(answer: Answer<'a>, budget: &Cell<Budget>) -> Answer<'a> {
+    match &answer {
+        Some(Cow::Owned(made @ (Value::Array(_) | Value::Bytes(_) | Value::Object(_) | Value::Str(_)))) => {
+            spend(budget, 0, weight(made)).and(answer)
+        }
+        _ => answer,
+    }
+}
+
+/// Counts steps and bytes; nothing when there is no more to spend.
+fn spend(budget: &Cell<Budget>, steps: u32, bytes: usize) -> Option<()> {
+    let budgeted = budget.get();
+    let rest = budgeted.steps.checked_sub(steps).zip(budgeted.bytes.checked_sub(bytes));
     budget.set(rest.map_or(Budget { steps: 0, bytes: 0 }, |(steps, bytes)| Budget { steps, bytes }));
     rest.map(|_| ())
 }

@@ -27,7 +27,7 @@ fn write_into(text: &mut String, value: &Value) -> Option<()> {
         }
         Value::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
         Value::Bytes(bytes) => write_base64(text, bytes),
-        Value::Float(float) => text.push_str(&format!("{float:?}")),
+        Value::Float(float) => write_float(text, *float),
         Value::Int(int) => text.push_str(&int.to_string()),
         Value::Null => text.push_str("null"),
         Value::Object(fields) => {
@@ -43,6 +43,29 @@ fn write_into(text: &mut String, value: &Value) -> Option<()> {
         Value::Str(string) => write_string(text, string),
     }
     (text.len() <= DOCUMENT_BYTES_MAX).then_some(())
+}
+
+/// Writes the shortest text that reads back as the same float, with an exponent where there would be many zeros. By hand:
+/// the standard library's writer of exponents is some kilobytes of WebAssembly.
+fn write_float(text: &mut String, float: f64) {
+    let plain = float.to_string();
+    let digits = plain.trim_start_matches('-');
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let significant = [whole, fraction].concat();
+    let zeros = significant.len() - significant.trim_start_matches('0').len();
+    if whole.len() < 17 && zeros < 6 || significant.len() == zeros {
+        text.push_str(&plain);
+        return text.push_str(if fraction.is_empty() { ".0" } else { "" });
+    }
+    let exponent = whole.len() as i64 - 1 - zeros as i64;
+    let significant = significant[zeros..].trim_end_matches('0');
+    let (first, rest) = significant.split_at(1);
+    text.push_str(if float < 0.0 { "-" } else { "" });
+    text.push_str(first);
+    text.push_str(if rest.is_empty() { "" } else { "." });
+    text.push_str(rest);
+    text.push('e');
+    text.push_str(&exponent.to_string());
 }
 
 fn write_string(text: &mut String, string: &str) {

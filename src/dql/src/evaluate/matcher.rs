@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use regex_lite::{Regex, RegexBuilder};
 
-const PATTERN_BYTES_MAX: usize = 128 * 1024;
+const PATTERN_BYTES_MAX: usize = 64 * 1024;
 const NEST_MAX: u32 = 50;
 
 /// A compiled pattern.

@@ -54,6 +54,7 @@ fn matches_exactly(text: &str, pattern: &str, escape: char) -> bool {
     }
 }
 
+#[inline(always)]
 fn next_wanted(pattern: &str, escape: char) -> (Wanted, &str) {
     let mut characters = pattern.chars();
     let wanted = match characters.next() {

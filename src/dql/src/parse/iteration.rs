@@ -184,4 +184,4 @@ const OPERATOR_WORDS: [&str; 11] =
 /// How far one word looks ahead.
 const SCAN_TOKENS_MAX: usize = 20_000;
 /// How far all words of a statement look ahead together.
-pub(super) const SCAN_TOKENS_IN_ALL: usize = 1_000_000;
+pub(super) const SCAN_TOKENS_IN_ALL: usize = 200_000;

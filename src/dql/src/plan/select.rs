@@ -137,6 +137,11 @@ impl Select {
         Needed::of(self.codes())
     }
 
+    /// Returns the fields that WHERE looks at.
+    pub fn filter_needs(&self) -> Needed {
+        Needed::of(self.filter.iter())
+    }
+
     /// Returns the fields that decide whether a document is of use to a run: those of WHERE, and of ORDER BY where LIMIT
     /// follows. See `SelectRun::wants`.
     pub fn deciding(&self) -> Needed {

@@ -13,9 +13,9 @@ use std::rc::Rc;
 use value::{Object, Value};
 
 use super::{Flow, SelectRun, project};
-use crate::aggregate::{Key, compare};
+use crate::aggregate::{Key, compare, count_of};
 use crate::ast::SetOperator;
-use crate::evaluate::{Answerer, Answers, Around, Environment, Subquery, SubqueryKind};
+use crate::evaluate::{Answerer, Answers, Around, Environment, FieldRow, Subquery, SubqueryKind};
 use crate::needed::Needed;
 use crate::plan::{Access, Body, From, Join, Query, Rows, Select, Set, Side, Source, row_environment};
 
@@ -44,6 +44,8 @@ pub struct Request<'a> {
     pub needed: &'a Needed,
     /// All documents will probably be read.
     pub whole: bool,
+    /// Few of those that are wanted will be taken, because there is a LIMIT.
+    pub few: bool,
 }
 
 /// Takes documents.
@@ -55,6 +57,26 @@ pub trait Taker {
 
     /// Takes a document in.
     fn take(&mut self, object: &Object) -> Flow;
+
+    /// As `wants`, where the fields are at hand without the document.
+    fn wants_fields(&mut self, _row: FieldRow<'_>) -> bool {
+        true
+    }
+
+    /// Takes note of a row and its number, for `chosen`; `false` where only documents can be chosen from.
+    fn preview(&mut self, _row: FieldRow<'_>, _number: usize) -> bool {
+        false
+    }
+
+    /// Returns the numbers of the rows whose documents are wanted, of all that were previewed; ascending.
+    fn chosen(&mut self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// As `take`, by the needed fields; `None`: the document itself is wanted.
+    fn take_fields(&mut self, _row: FieldRow<'_>) -> Option<Flow> {
+        None
+    }
 }
 
 impl Taker for SelectRun<'_> {
@@ -64,6 +86,22 @@ impl Taker for SelectRun<'_> {
 
     fn take(&mut self, object: &Object) -> Flow {
         self.push(object)
+    }
+
+    fn wants_fields(&mut self, row: FieldRow<'_>) -> bool {
+        SelectRun::wants_fields(self, row)
+    }
+
+    fn preview(&mut self, row: FieldRow<'_>, number: usize) -> bool {
+        SelectRun::preview(self, row, number)
+    }
+
+    fn chosen(&mut self) -> Vec<usize> {
+        SelectRun::chosen(self)
+    }
+
+    fn take_fields(&mut self, row: FieldRow<'_>) -> Option<Flow> {
+        Some(self.push_fields(row))
     }
 }
 
@@ -160,6 +198,7 @@ impl<'r, R: Reader> Runner<'r, R> {
             deciding: twice.then_some(&deciding),
             needed: &needed,
             whole: !select.stops_early(),
+            few: select.limit.is_some() && select.grouping.is_none(),
         };
         self.reader.read(request, &mut Counting { taker: run, runner: self, asks: twice })
     }
@@ -227,7 +266,7 @@ impl<'r, R: Reader> Runner<'r, R> {
         let other = access.map(|access| Source { access, ..source.clone() });
         let source = other.as_ref().unwrap_or(source);
         let mut documents: Vec<Object> = Vec::new();
-        let request = Request { source, deciding: None, needed: &side.needed, whole: true };
+        let request = Request { source, deciding: None, needed: &side.needed, whole: true, few: false };
         self.reader.read(request, &mut Counting { taker: &mut documents, runner: self, asks: false })?;
         Ok(documents)
     }
@@ -300,6 +339,13 @@ impl<T: ?Sized, R: Reader> Counting<'_, '_, T, R> {
     fn count(&self) {
         self.runner.read.set(self.runner.read.get() + 1);
     }
+
+    fn go_on(&self, flow: Flow) -> Flow {
+        match flow {
+            Flow::Continue if self.runner.stop.borrow().is_some() => Flow::Enough,
+            flow => flow,
+        }
+    }
 }
 
 impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
@@ -312,17 +358,41 @@ impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
         if !self.asks {
             self.count();
         }
-        match self.taker.take(object) {
-            Flow::Continue if self.runner.stop.borrow().is_some() => Flow::Enough,
-            flow => flow,
+        let flow = self.taker.take(object);
+        self.go_on(flow)
+    }
+
+    fn wants_fields(&mut self, row: FieldRow<'_>) -> bool {
+        self.count();
+        self.taker.wants_fields(row)
+    }
+
+    fn preview(&mut self, row: FieldRow<'_>, number: usize) -> bool {
+        let previews = self.taker.preview(row, number);
+        if previews {
+            self.count();
         }
+        previews
+    }
+
+    fn chosen(&mut self) -> Vec<usize> {
+        // They were counted when they were previewed.
+        self.asks = true;
+        self.taker.chosen()
+    }
+
+    fn take_fields(&mut self, row: FieldRow<'_>) -> Option<Flow> {
+        let flow = self.taker.take_fields(row)?;
+        if !self.asks {
+            self.count();
+        }
+        Some(self.go_on(flow))
     }
 }
 
 /// The answer of `SELECT COUNT(*)`.
 fn counted(select: &Select, count: u64) -> Vec<Value> {
-    let count = i64::try_from(count).map_or(Value::Float(count as f64), Value::Int);
-    let slots = [Some(count)];
+    let slots = [Some(count_of(count))];
     let environment = Environment { slots: &slots, ..Environment::default() };
     vec![Value::Object(project(&select.projection, environment))]
 }

@@ -10,6 +10,7 @@ use store::{Key, KeyRange, ReadError, Store, Visit};
 
 use super::catalogue::{Catalogue, Progress, RECORD};
 use super::{Indexes, RowChange, key};
+use crate::config::Role;
 use crate::engine::Engine;
 use crate::packed;
 use crate::pipeline::Completion;
@@ -57,7 +58,9 @@ impl<S: Store> Engine<S> {
 
     fn makes_steps(&self) -> bool {
         let indexes = &self.indexes;
-        let drives = self.may_compact || indexes.creator;
+        // A Big Peer has its store alone.
+        let alone = matches!(self.config.role, Role::BigPeer { .. });
+        let drives = self.may_compact || indexes.creator || alone;
         let held = indexes.parked || indexes.refused || indexes.distrusted || self.repair != Repair::None;
         drives && !held && self.booted && indexes.catalogue.as_ref().is_some_and(Catalogue::is_unfinished)
     }

@@ -5,8 +5,6 @@
 //! Where rows that were cut could be out of order, or lie outside of the bounds, their documents say where they belong. An
 //! index that cannot be read is replaced by a walk over the collection that makes the rows it would have.
 
-use std::collections::BTreeSet;
-
 use dql::{Access, Index, IndexScan};
 use store::{Key, KeyRange, ReadError, Store, Visit};
 use value::{CollectionName, DocId};
@@ -26,8 +24,20 @@ type IndexRow = (Key, Vec<u8>);
 
 /// Where a scan by pages stands.
 struct Pages {
+    /// What is still to be read; the next is the last.
     ranges: Vec<KeyRange>,
+    /// Rows of the next page.
     rows: usize,
+}
+
+impl Pages {
+    fn of(scan: &IndexScan) -> Pages {
+        let mut ranges = Ranges::of(scan).ranges;
+        if !scan.reverse {
+            ranges.reverse();
+        }
+        Pages { ranges, rows: PAGE_ROWS }
+    }
 }
 
 impl<S: Store> View<'_, S> {
@@ -41,12 +51,10 @@ impl<S: Store> View<'_, S> {
     ) -> Result<(), E> {
         match access {
             Access::Index(scan) => self.find_by_index(scan, extent, &mut visit),
-            Access::All | Access::Ids(_) | Access::Intersection(_) | Access::Union(_) => {
-                match self.ids(collection, access)? {
-                    None => self.scan(collection, extent, visit),
-                    Some(ids) => self.visit_docs(collection, &ids, extent, &mut visit).map(drop),
-                }
-            }
+            Access::All | Access::Ids(_) | Access::Intersection(_) | Access::Union(_) => match self.ids(access)? {
+                None => self.scan(collection, extent, visit),
+                Some(ids) => self.visit_docs(collection, &ids, extent, &mut visit).map(drop),
+            },
         }
     }
 
@@ -70,7 +78,7 @@ impl<S: Store> View<'_, S> {
     }
 
     /// Returns the `_id`s that an access finds in the order of their bytes; `None`: all of the collection.
-    fn ids(&self, collection: &CollectionName, access: &Access) -> Result<Option<Vec<DocId>>, ReadError> {
+    fn ids(&self, access: &Access) -> Result<Option<Vec<DocId>>, ReadError> {
         let mut ids = match access {
             Access::All => return Ok(None),
             // A value that cannot identify identifies nothing.
@@ -79,7 +87,7 @@ impl<S: Store> View<'_, S> {
             Access::Intersection(accesses) => {
                 let mut common: Option<Vec<DocId>> = None;
                 for access in accesses {
-                    let Some(found) = self.ids(collection, access)? else { continue };
+                    let Some(found) = self.ids(access)? else { continue };
                     let both = match common.take() {
                         None => found,
                         Some(common) => common.into_iter().filter(|id| found.binary_search(id).is_ok()).collect(),
@@ -91,7 +99,7 @@ impl<S: Store> View<'_, S> {
             Access::Union(accesses) => {
                 let mut all = Vec::new();
                 for access in accesses {
-                    let Some(found) = self.ids(collection, access)? else { return Ok(None) };
+                    let Some(found) = self.ids(access)? else { return Ok(None) };
                     all.extend(found);
                 }
                 all
@@ -113,36 +121,31 @@ impl<S: Store> View<'_, S> {
         extent: Extent,
         visit: &mut impl FnMut(Row<'_>) -> Result<Scan, E>,
     ) -> Result<(), E> {
-        let by_pages = extent == Extent::Some && !scan.reverse && self.indexes().is_readable(scan.index.number);
-        if !by_pages {
+        if extent == Extent::Whole || !self.indexes().is_readable(scan.index.number) {
             let mut rows = self.ordered_rows(scan)?;
             if scan.reverse {
                 rows.reverse();
             }
             return self.deliver(scan, &rows, extent, visit).map(drop);
         }
-        let overlay = Overlay::new(self, scan);
-        let mut drafted = overlay.rows.as_slice();
-        let mut pages = Pages { ranges: Ranges::of(scan).ranges, rows: PAGE_ROWS };
-        pages.ranges.reverse();
+        let mut overlay = Overlay::new(self, scan);
+        let mut pages = Pages::of(scan);
         loop {
-            let (mut rows, more) = self.page(&mut pages, usize::MAX)?;
-            overlay.hide(&scan.index, &mut rows)?;
-            let end = match (more, rows.last()) {
-                (false, _) => drafted.len(),
-                (true, Some((last, _))) => drafted.partition_point(|(key, _)| key < last),
-                (true, None) => 0,
-            };
-            let (now, later) = drafted.split_at(end);
-            drafted = later;
-            rows.extend_from_slice(now);
-            rows.sort_unstable();
+            let (mut rows, reached) = self.page(&mut pages, &overlay, scan)?;
+            let mut more = !pages.ranges.is_empty();
+            rows.extend(overlay.rows_up_to(reached.filter(|_| more), scan, more));
             if rows.iter().any(|(_, note)| value::order_key::is_cut(note)) {
                 // What was cut may belong behind rows that are not read yet.
-                while self.page_into(&mut pages, &overlay, scan, &mut rows)? {}
-                rows.extend_from_slice(drafted);
-                let rows = self.straighten(scan, rows)?;
-                return self.deliver(scan, &rows, extent, visit).map(drop);
+                while !pages.ranges.is_empty() {
+                    rows.append(&mut self.page(&mut pages, &overlay, scan)?.0);
+                }
+                rows.append(&mut overlay.rows);
+                rows = self.straighten(scan, rows)?;
+                more = false;
+            }
+            rows.sort_unstable();
+            if scan.reverse {
+                rows.reverse();
             }
             if self.deliver(scan, &rows, extent, visit)? == Scan::Stop || !more {
                 return Ok(());
@@ -150,29 +153,32 @@ impl<S: Store> View<'_, S> {
         }
     }
 
-    fn page_into(
+    /// Returns the next rows of a scan by pages, and the last key that was reached on the way.
+    fn page(
         &self,
         pages: &mut Pages,
         overlay: &Overlay,
         scan: &IndexScan,
-        rows: &mut Vec<IndexRow>,
-    ) -> Result<bool, ReadError> {
-        let (mut page, more) = self.page(pages, usize::MAX)?;
-        overlay.hide(&scan.index, &mut page)?;
-        rows.append(&mut page);
-        Ok(more)
-    }
-
-    /// Returns the next rows of some ranges, the first range last, and whether there may be more.
-    fn page(&self, pages: &mut Pages, rows_max: usize) -> Result<(Vec<IndexRow>, bool), ReadError> {
-        let limit = pages.rows.min(rows_max);
-        let Some(range) = pages.ranges.pop() else { return Ok((Vec::new(), false)) };
-        let rows = self.store().range(&range, limit)?;
-        if let Some((last, _)) = rows.last().filter(|_| rows.len() == limit) {
-            pages.ranges.push(range.after(last));
-        }
-        pages.rows = (limit * 2).min(PAGE_ROWS_MAX);
-        Ok((rows, !pages.ranges.is_empty()))
+    ) -> Result<(Vec<IndexRow>, Option<Key>), ReadError> {
+        let Some(range) = pages.ranges.pop() else { return Ok((Vec::new(), None)) };
+        let (mut rows, reached) = if scan.reverse {
+            let tail = self.store().tail(&range, pages.rows)?;
+            let rows = self.store().range(&KeyRange::new(tail.clone(), range.end), usize::MAX)?;
+            if tail > range.start {
+                pages.ranges.push(KeyRange::new(range.start, Some(tail.clone())));
+            }
+            (rows, Some(tail))
+        } else {
+            let rows = self.store().range(&range, pages.rows)?;
+            let reached = rows.last().map(|(last, _)| last.clone());
+            if let Some(last) = reached.as_ref().filter(|_| rows.len() == pages.rows) {
+                pages.ranges.push(range.after(last));
+            }
+            (rows, reached)
+        };
+        pages.rows = (pages.rows * 2).min(PAGE_ROWS_MAX);
+        overlay.hide(&scan.index, &mut rows)?;
+        Ok((rows, reached))
     }
 
     /// Returns the rows of a scan, ascending as their documents' values are.
@@ -316,21 +322,13 @@ impl<S: Store> View<'_, S> {
         Ok(docs)
     }
 
-    /// Counts the live documents of a collection: walks it once, and then knows until the store moves by itself.
+    /// Counts the live documents of a collection: reads once, and then knows until the store moves by itself.
     #[allow(dead_code, reason = "statements call it when planning knows of counts")]
     pub fn count(&self, collection: &CollectionName) -> Result<u64, ReadError> {
         let stored = match self.indexes().counts.known(collection) {
             Some(count) => count,
             None => {
-                let mut count = 0;
-                View::new(self.store(), self.indexes(), Vec::new()).scan(
-                    collection,
-                    Extent::Whole,
-                    |row| -> Result<Scan, ReadError> {
-                        count += u64::from(row.is_live()?);
-                        Ok(Scan::Continue)
-                    },
-                )?;
+                let count = View::new(self.store(), self.indexes(), Vec::new()).count_stored(collection)?;
                 self.indexes().counts.learn(collection, count);
                 count
             }
@@ -347,10 +345,32 @@ impl<S: Store> View<'_, S> {
     }
 }
 
+impl<S: Store> View<'_, S> {
+    /// Counts the live documents of a collection by the rows of an index, if it has one, else by a walk. No drafts.
+    fn count_stored(&self, collection: &CollectionName) -> Result<u64, ReadError> {
+        let mut count = 0;
+        let index = self.indexes().ready().iter().filter(|index| index.collection == *collection);
+        if let Some(index) = index.min_by_key(|index| index.keys.len()) {
+            let rows = Key::index_rows(index.number);
+            self.store().resident(&rows)?;
+            self.store().visit(&rows, &mut |_, _| {
+                count += 1;
+                Visit::Continue
+            })?;
+            return Ok(count);
+        }
+        self.scan(collection, Extent::Whole, |row| -> Result<Scan, ReadError> {
+            count += u64::from(row.is_live()?);
+            Ok(Scan::Continue)
+        })?;
+        Ok(count)
+    }
+}
+
 /// The drafted documents of a scan's collection.
 struct Overlay {
-    /// All of them.
-    ids: BTreeSet<DocId>,
+    /// All of them, ascending.
+    ids: Vec<DocId>,
     /// Their rows in the ranges of the scan, ascending.
     rows: Vec<IndexRow>,
 }
@@ -359,16 +379,29 @@ impl Overlay {
     fn new<S: Store>(view: &View<'_, S>, scan: &IndexScan) -> Overlay {
         let ranges = Ranges::of(scan);
         let needed = key::needed(std::iter::once(&scan.index));
-        let mut overlay = Overlay { ids: BTreeSet::new(), rows: Vec::new() };
+        let mut overlay = Overlay { ids: Vec::new(), rows: Vec::new() };
         for (id, after) in view.drafted_ids(&scan.index.collection) {
             if let Some(object) = after.and_then(|after| after.fields(id, &needed)) {
                 let row = key::row(&scan.index, &object, id);
                 overlay.rows.extend(Some(row).filter(|(key, _)| ranges.contain(key)));
             }
-            overlay.ids.insert(id.clone());
+            overlay.ids.push(id.clone());
         }
         overlay.rows.sort_unstable();
         overlay
+    }
+
+    /// Takes out the drafted rows that a scan has come past; all of them when there is no more to read.
+    fn rows_up_to(&mut self, reached: Option<Key>, scan: &IndexScan, more: bool) -> Vec<IndexRow> {
+        match reached {
+            None if more => Vec::new(),
+            None => std::mem::take(&mut self.rows),
+            Some(reached) => {
+                let place = self.rows.partition_point(|(key, _)| *key < reached);
+                let behind = self.rows.split_off(place);
+                if scan.reverse { behind } else { std::mem::replace(&mut self.rows, behind) }
+            }
+        }
     }
 
     /// Takes the rows of drafted documents out.
@@ -378,7 +411,7 @@ impl Overlay {
         }
         let mut outcome = Ok(());
         rows.retain(|(key, note)| match id_of(index, key, note) {
-            Ok(id) => !self.ids.contains(&id),
+            Ok(id) => self.ids.binary_search(&id).is_err(),
             Err(error) => {
                 outcome = Err(error);
                 true

@@ -38,6 +38,8 @@ pub struct World {
     pub full: Option<usize>,
     /// The node whose device writes the next record and loses the answer.
     pub loses_answer: Option<usize>,
+    /// Applications do not say that they are ready for the next answer.
+    pub busy: bool,
     tickets: u64,
     links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
     queue: VecDeque<(usize, Input)>,
@@ -100,6 +102,7 @@ impl World {
             big_peer_up: true,
             full: None,
             loses_answer: None,
+            busy: false,
             tickets: 1 << 32,
             links: BTreeMap::new(),
             queue: VecDeque::new(),
@@ -265,8 +268,11 @@ impl World {
                 }
             },
             Output::Notify { observer, rows } => {
+                let rows = rows.iter().map(|row| Value::clone(row)).collect();
                 node.told.entry(observer).or_default().push(rows);
-                self.queue.push_back((number, Input::ObserverReady { observer }));
+                if !self.busy {
+                    self.queue.push_back((number, Input::ObserverReady { observer }));
+                }
             }
             Output::Reply { ticket, result } => {
                 let doubled = node.replies.insert(ticket, result);

@@ -1,5 +1,6 @@
 //! What one peer does without links.
 
+use store::Durability;
 use value::{ErrorCode, Failure, Object, Value};
 
 use super::harness::World;
@@ -11,6 +12,25 @@ fn world() -> World {
 
 fn doc(id: i64, value: i64) -> Value {
     Value::from([("_id", Value::Int(id)), ("x", Value::Int(value))])
+}
+
+#[test]
+fn a_document_evicted_and_inserted_in_one_transaction_is_there_after_a_restart() {
+    let mut world = World::new(1);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'n': 1})");
+    let ticket = world.ticket();
+    world.input(1, Input::Begin { ticket, read_only: false });
+    let transaction = TransactionId(1);
+    for text in ["EVICT FROM a WHERE _id = 1", "INSERT INTO a DOCUMENTS ({'_id': 1, 'n': 2})"] {
+        let (ticket, text) = (world.ticket(), text.to_owned());
+        let (args, durability) = (Object::new(), Durability::Relaxed);
+        world.input(1, Input::Execute { ticket, transaction: Some(transaction), text, args, durability });
+    }
+    let ticket = world.ticket();
+    world.input(1, Input::End { ticket, transaction, commit: true });
+    assert_eq!(world.rows(1, "SELECT n FROM a").len(), 1);
+    world.restart(1);
+    assert_eq!(world.rows(1, "SELECT n FROM a").len(), 1);
 }
 
 #[test]

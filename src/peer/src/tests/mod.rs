@@ -5,9 +5,11 @@
 mod export;
 mod harness;
 mod index;
+mod index_scan;
 #[path = "../../../dql/src/tests/shared/mod.rs"]
 #[allow(dead_code, reason = "the language's own tests use the rest")]
 mod language;
+mod live;
 mod local;
 mod repair;
 mod replication;

@@ -38,6 +38,7 @@ pub struct Tab {
 pub enum Hold {
     Commits,
     Everything,
+    Loads,
     Nothing,
 }
 
@@ -218,8 +219,9 @@ impl Shared {
         while let Some(output) = self.tabs[tab].engine.poll() {
             let holds = match (&output, self.tabs[tab].holds) {
                 (Output::Commit { .. }, Hold::Commits | Hold::Everything) => true,
-                (Output::Load { .. } | Output::Maintain { .. }, Hold::Everything) => true,
-                (_, Hold::Commits | Hold::Everything | Hold::Nothing) => false,
+                (Output::Load { .. }, Hold::Everything | Hold::Loads) => true,
+                (Output::Maintain { .. }, Hold::Everything) => true,
+                (_, Hold::Commits | Hold::Everything | Hold::Loads | Hold::Nothing) => false,
             };
             match holds {
                 true => self.tabs[tab].held.push(output),
@@ -255,7 +257,7 @@ impl Shared {
             }
             Output::Maintain { ticket, batch } => Input::Maintained { ticket, result: device.write_now(batch) },
             Output::Notify { observer, rows } => {
-                self.tabs[tab].told.push(rows);
+                self.tabs[tab].told.push(rows.iter().map(|row| Value::clone(row)).collect());
                 Input::ObserverReady { observer }
             }
             Output::Published { .. } => return self.published(tab),

@@ -12,6 +12,11 @@ fn is_caught(plant: Plant, by: &[Checker]) {
 }
 
 #[test]
+fn a_lost_row_of_an_index_is_caught() {
+    is_caught(Plant::LostRow, &[Checker::Indexes]);
+}
+
+#[test]
 fn a_lost_frame_is_caught() {
     is_caught(Plant::LostFrame, &[Checker::Convergence, Checker::Loss, Checker::Liveness]);
 }

@@ -3,6 +3,7 @@
 //! Of equal keys the newest source wins and the others are stepped over. A source that reaches a segment which is not
 //! resident stops the merge with the names of the blocks to read, and of those behind them that will be needed for sure.
 
+use std::cmp::Ordering;
 use std::collections::btree_map;
 use std::iter::Peekable;
 
@@ -23,11 +24,13 @@ pub(crate) struct Merge<'a> {
     memtable: Option<Peekable<btree_map::Range<'a, Key, Entry>>>,
     /// Newest first.
     levels: Vec<LevelCursor<'a>>,
+    /// The levels that hold the key that is next, newest first.
+    holders: Vec<usize>,
 }
 
 impl<'a> Merge<'a> {
     pub fn new() -> Merge<'a> {
-        Merge { key: Vec::new(), memtable: None, levels: Vec::new() }
+        Merge { key: Vec::new(), memtable: None, levels: Vec::new(), holders: Vec::new() }
     }
 
     /// Adds the memtable, which is newer than every level.
@@ -57,19 +60,42 @@ impl<'a> Merge<'a> {
             return Err(self.levels.iter().flat_map(|level| level.missing(rows_wanted)).collect());
         }
         let newest = self.memtable.as_mut().and_then(|entries| entries.peek().map(|(key, _)| key.as_bytes()));
-        let oldest = self.levels.iter().filter_map(|level| level.key()).min();
-        let Some(key) = newest.into_iter().chain(oldest).min() else { return Ok(None) };
+        // Each level is asked for its key once: a scan asks a million times.
+        let mut least: Option<&[u8]> = None;
+        for (at, level) in self.levels.iter().enumerate() {
+            let Some(key) = level.key() else { continue };
+            match least.map(|least| key.cmp(least)) {
+                None | Some(Ordering::Less) => {
+                    least = Some(key);
+                    self.holders.clear();
+                    self.holders.push(at);
+                }
+                Some(Ordering::Equal) => self.holders.push(at),
+                Some(Ordering::Greater) => {}
+            }
+        }
+        let (key, in_memtable) = match (newest, least) {
+            (None, None) => return Ok(None),
+            (None, Some(least)) => (least, false),
+            (Some(newest), None) => (newest, true),
+            (Some(newest), Some(least)) => match newest.cmp(least) {
+                Ordering::Less => {
+                    self.holders.clear();
+                    (newest, true)
+                }
+                Ordering::Equal => (newest, true),
+                Ordering::Greater => (least, false),
+            },
+        };
         self.key.clear();
         self.key.extend_from_slice(key);
         let mut change = None;
-        if newest == Some(key) {
+        if in_memtable {
             change = self.memtable.as_mut().and_then(Iterator::next).map(|(_, entry)| entry.value.as_deref());
         }
-        for level in &mut self.levels {
-            if level.key() == Some(self.key.as_slice()) {
-                let value = level.take();
-                change = change.or(value);
-            }
+        for at in self.holders.drain(..) {
+            let value = self.levels[at].take();
+            change = change.or(value);
         }
         Ok(change)
     }
@@ -81,6 +107,8 @@ struct LevelCursor<'a> {
     segments: &'a [SegmentInfo],
     range: KeyRange,
     cache: &'a Cache,
+    /// No key of the current segment is past the range.
+    is_inside: bool,
     /// `None` when the current segment is not resident.
     rows: Option<RowCursor<'a>>,
 }
@@ -90,7 +118,7 @@ impl<'a> LevelCursor<'a> {
         let first = segments.partition_point(|segment| segment.last < range.start);
         let end = segments.partition_point(|segment| !range.is_past(segment.first.as_bytes()));
         let segments = segments.get(first..end).unwrap_or_default();
-        let mut cursor = LevelCursor { segments, range: range.clone(), cache, rows: None };
+        let mut cursor = LevelCursor { segments, range: range.clone(), cache, is_inside: false, rows: None };
         cursor.open();
         cursor
     }
@@ -104,6 +132,7 @@ impl<'a> LevelCursor<'a> {
             };
             let rows = segment.seek(self.range.start.as_bytes());
             if rows.row().is_some() {
+                self.is_inside = !self.range.is_past(info.last.as_bytes());
                 self.rows = Some(rows);
                 return;
             }
@@ -119,7 +148,7 @@ impl<'a> LevelCursor<'a> {
     /// Returns the current key inside the range.
     fn key(&self) -> Option<&[u8]> {
         let (key, _) = self.rows.as_ref()?.row()?;
-        (!self.range.is_past(key)).then_some(key)
+        (self.is_inside || !self.range.is_past(key)).then_some(key)
     }
 
     /// Returns the current change and steps on.

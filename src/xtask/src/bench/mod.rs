@@ -1,10 +1,10 @@
 //! `cargo xtask bench`: what the project costs and how quick it is, in figures that anybody can measure again.
 //!
-//! `size` counts bytes and holds a limit. `store` runs the contestants of `tests/bench` in a browser; how, is its own business and is
-//! told in `docs/benchmarks.md`. A bench builds what it measures, prints a table and writes the figures as JSON where asked.
+//! `size` counts bytes and holds a limit. `store` and `dql` run the contestants of `tests/bench` in a browser; how, is its own business and
+//! is told in `docs/benchmarks.md`. A bench builds what it measures, prints a table and writes the figures as JSON where asked.
 
+pub mod driver;
 pub mod size;
-pub mod store;
 
 use std::path::PathBuf;
 
@@ -23,10 +23,10 @@ pub struct Options {
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Name {
+    /// The engine in a browser, beside its peers.
+    Driven(driver::Subject, driver::Extent),
     /// What a browser downloads.
     Size,
-    /// The engine on IndexedDB, beside its peers.
-    Store(store::Extent),
 }
 
 /// Runs one bench; a relative file is taken from the caller's folder.
@@ -34,7 +34,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let json =
         options.json.as_deref().map(std::path::absolute).transpose().doing(|| "find the JSON file's folder".into())?;
     match options.name {
+        Name::Driven(subject, extent) => driver::run(workspace, subject, extent, json.as_deref()),
         Name::Size => size::run(workspace, json.as_deref()),
-        Name::Store(extent) => store::run(workspace, extent, json.as_deref()),
     }
 }

@@ -4,11 +4,16 @@
 
 import { Dexie, liveQuery } from 'dexie';
 
-export async function open(name) {
+/** Opens a database with these fields indexed. */
+export async function openDatabase(name, indexed = []) {
   const database = new Dexie(name, { chromeTransactionDurability: 'relaxed' });
-  database.version(1).stores({ documents: '_id' });
+  database.version(1).stores({ documents: ['_id', ...indexed].join(', ') });
   await database.open();
-  const table = database.table('documents');
+  return { database, table: database.table('documents') };
+}
+
+export async function open(name) {
+  const { database, table } = await openDatabase(name);
   return {
     bulk: (documents) => table.bulkAdd(documents),
     insert: (document) => table.add(document),

@@ -24,9 +24,18 @@ const schema = {
   required: ['_id'],
 };
 
-export async function open(name) {
+/** Opens a database with changes to the schema, for an index. */
+export async function openDatabase(name, change = {}) {
   const database = await createRxDatabase({ name, storage: getRxStorageDexie(), multiInstance: true, eventReduce: true });
-  const { documents: collection } = await database.addCollections({ documents: { schema } });
+  const { documents: collection } = await database.addCollections({ documents: { schema: { ...schema, ...change } } });
+  return { database, collection };
+}
+
+/** The fields of the schema by name. */
+export const { properties } = schema;
+
+export async function open(name) {
+  const { database, collection } = await openDatabase(name);
   return {
     async bulk(documents) {
       const { error } = await collection.bulkInsert(documents);

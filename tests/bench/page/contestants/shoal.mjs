@@ -23,9 +23,12 @@ export const times = () => ({ compileMs, startMs: startMs() });
 
 export const open = (name) => openWith(name, {});
 
+/** Opens a database with options of `Ditto.open`. */
+export const openDitto = (name, options) => Ditto.open(new DittoConfig('bench', { mode: 'smallPeersOnly' }, name), options);
+
 /** Opens a store with options of `Ditto.open`. */
 export async function openWith(name, options) {
-  const ditto = await Ditto.open(new DittoConfig('bench', { mode: 'smallPeersOnly' }, name), options);
+  const ditto = await openDitto(name, options);
   const { store } = ditto;
   const rows = async (statement, given) => (await store.execute(statement, given)).items;
   return {

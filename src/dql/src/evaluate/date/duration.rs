@@ -3,16 +3,16 @@
 
 use value::Value;
 
-/// Nanoseconds of the units; longer names before their prefixes.
-const UNITS: [(&str, i128); 8] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-    ("w", 604_800_000_000_000),
+/// Microseconds of the units; longer names before their prefixes. Nanoseconds are less than one.
+const UNITS: [(&str, i64); 8] = [
+    ("ns", 0),
+    ("us", 1),
+    ("ms", 1_000),
+    ("s", 1_000_000),
+    ("m", 60_000_000),
+    ("h", 3_600_000_000),
+    ("d", 86_400_000_000),
+    ("w", 604_800_000_000),
 ];
 
 /// Reads a duration; milliseconds.
@@ -23,40 +23,40 @@ pub(super) fn read(value: &Value) -> Option<i64> {
         Some(text) => (true, text),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let nanoseconds = match text.strip_prefix(['P', 'p']) {
+    let microseconds = match text.strip_prefix(['P', 'p']) {
         Some(iso) => read_iso(iso)?,
         None => read_units(text, &UNITS)?,
     };
-    let ms = i64::try_from(nanoseconds / 1_000_000).ok()?;
+    let ms = microseconds / 1_000;
     Some(if negative { -ms } else { ms })
 }
 
 /// Reads `1DT2H30M`: the same letter means months before the T and minutes after it, and there are no months here.
-fn read_iso(text: &str) -> Option<i128> {
+fn read_iso(text: &str) -> Option<i64> {
     let text = text.to_ascii_lowercase();
     let (days, time) = match text.split_once('t') {
         Some((days, time)) => (days, Some(time)),
         None => (text.as_str(), None),
     };
     let days = if days.is_empty() && time.is_some() { 0 } else { read_units(days, &UNITS[6..])? };
-    Some(days + time.map_or(Some(0), |time| read_units(time, &UNITS[3..6]))?)
+    days.checked_add(time.map_or(Some(0), |time| read_units(time, &UNITS[3..6]))?)
 }
 
 /// Reads numbers, each with its unit; at least one.
-fn read_units(text: &str, units: &[(&str, i128)]) -> Option<i128> {
-    let mut total = 0_i128;
+fn read_units(text: &str, units: &[(&str, i64)]) -> Option<i64> {
+    let mut total = 0_i64;
     let mut rest = text;
     while !rest.is_empty() || text.is_empty() {
         let length = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(length);
-        let (unit, nanoseconds) = units.iter().find(|(unit, _)| after.starts_with(unit))?;
+        let (unit, microseconds) = units.iter().find(|(unit, _)| after.starts_with(unit))?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-        let fraction = fraction.get(..fraction.len().min(9))?;
-        let scale = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+        // Six digits of a fraction of a week still fit into 64 bits.
+        let fraction = fraction.get(..fraction.len().min(6))?;
+        let scale = 10_i64.pow(u32::try_from(fraction.len()).ok()?);
         let (whole, fraction): (i64, i64) = (whole.parse().ok()?, fraction.parse().ok()?);
-        // A product is far below the bounds of 128 bits; only very many of them could come near.
-        let part = i128::from(whole) * nanoseconds + i128::from(fraction) * nanoseconds / scale;
-        total = total.checked_add(part)?;
+        let whole = if *unit == "ns" { whole / 1_000 } else { whole.checked_mul(*microseconds)? };
+        total = total.checked_add(whole)?.checked_add(fraction * microseconds / scale)?;
         rest = &after[unit.len()..];
     }
     Some(total)

@@ -1,4 +1,4 @@
-//! `cargo xtask bench store`: the engine in Chromium, in one run with raw IndexedDB, Dexie, RxDB, PouchDB and Yjs.
+//! `cargo xtask bench store` and `bench dql`: the engine in Chromium, in one run with its peers.
 //!
 //! Builds the package and hands over to `tests/bench/run.mjs`, which measures. A missed goal is printed and is no error.
 
@@ -13,21 +13,44 @@ use crate::{pkg, process, setup};
 /// A full run takes 15 minutes on two idle cores; a busy machine is no reason to stop it.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 
+/// The benches that it knows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Subject {
+    /// Statements, beside Dexie, RxDB and SQLite.
+    Dql,
+    /// Documents on the device, beside Dexie, RxDB, PouchDB, Yjs and IndexedDB by hand.
+    Store,
+}
+
+impl Subject {
+    /// Finds a bench by its name on the command line.
+    pub fn named(name: &str) -> Option<Subject> {
+        [Subject::Dql, Subject::Store].into_iter().find(|subject| subject.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Subject::Dql => "dql",
+            Subject::Store => "store",
+        }
+    }
+}
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
     /// Five rounds, all peers, 100,000 documents, and the charts of the documentation.
     Full,
-    /// Two rounds, two peers, 10,000 documents: for development, about a minute.
+    /// Two rounds and few peers: for development, about a minute.
     Quick,
 }
 
 /// Builds, measures, and writes the figures where asked.
-pub fn run(workspace: &Workspace, extent: Extent, json: Option<&Path>) -> Result<()> {
+pub fn run(workspace: &Workspace, subject: Subject, extent: Extent, json: Option<&Path>) -> Result<()> {
     setup::run(workspace, setup::Scope::Tests)?;
     pkg::run(workspace)?;
     let mut driver = driver(workspace);
-    driver.arg("tests/bench/run.mjs");
+    driver.arg("tests/bench/run.mjs").arg(subject.name());
     if extent == Extent::Quick {
         driver.arg("--quick");
     }
@@ -37,7 +60,7 @@ pub fn run(workspace: &Workspace, extent: Extent, json: Option<&Path>) -> Result
     process::run_shown(&mut driver, LIMIT).map(drop)
 }
 
-/// Runs the driver's own tests, one of which measures a little of everything; returns how many passed.
+/// Runs the driver's own tests, some of which measure a little of everything; returns how many passed.
 pub fn self_test(workspace: &Workspace) -> Result<usize> {
     let mut tests = driver(workspace);
     tests.args(["--test", "--test-reporter=tap", "test/"]).current_dir(workspace.path("tests/bench"));
