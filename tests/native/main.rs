@@ -1,3 +1,7 @@
 //! Tests that cross rooms: one binary, one module an area.
 
+#[path = "../../src/dql/src/tests/shared/mod.rs"]
+#[allow(dead_code, reason = "the language's own tests use the rest")]
+mod language;
+mod sqlite;
 mod wire_vectors;

@@ -2,6 +2,7 @@
 
 mod depth;
 mod differential;
+mod long;
 mod mutation;
 mod parsing;
 mod selection;
