@@ -20,10 +20,11 @@ use crate::log_tail::LogTail;
 use crate::network::Network;
 use crate::observer::{Observer, Watched};
 use crate::parameters::Parameters;
+use crate::parsed::Parsed;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
 use crate::reboot::{Reboot, Repair};
-use crate::statement::{Parsed, Prepared};
+use crate::statement::Prepared;
 use crate::transaction::Transactions;
 
 /// Blocks of one `Output::Load`: some milliseconds of decompressing.

@@ -35,6 +35,7 @@ mod observer;
 mod packed;
 mod page;
 mod parameters;
+mod parsed;
 mod pipeline;
 mod presence;
 mod pump;

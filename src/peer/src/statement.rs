@@ -3,20 +3,20 @@
 //! Because evaluation is pure, a statement that meets a block that is not in memory, or that lost a race with another tab,
 //! is simply run again.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crdt::{Doc, EditError, Op, Stamp, Type, Types};
 use dql::{Access, ConflictPolicy, Context, Declarations, Delete, DqlError, FieldType, Insert, Needed, PathOp, Plan};
-use dql::{Returning, Runner, Source, Statement, Update};
+use dql::{Returning, Runner, Source, Update};
 use store::{ReadError, Store};
 use value::{CollectionName, DocId, ErrorCode, Failure, Object, Value};
 
 use crate::documents::Documents;
 use crate::draft::{Effect, Write};
 use crate::packed::Packed;
+use crate::parsed::Parsed;
 use crate::random::Random;
-use crate::system::{SYSTEM, SystemRows, object, reads_system, text};
+use crate::system::{SYSTEM, SystemRows, reads_system};
 use crate::view::{self, Extent, Row, Scan, View};
 
 /// A statement that was parsed and joined with its arguments.
@@ -30,112 +30,6 @@ pub struct Prepared {
     pub planned_ns: u64,
     /// It names a collection that the peer makes.
     pub reads_system: bool,
-}
-
-/// The statements that were parsed last: an application repeats few texts with other arguments.
-#[derive(Debug)]
-pub struct Parsed {
-    statements: BTreeMap<String, Known>,
-    /// Counts uses, so that the oldest is known.
-    uses: u64,
-    max: usize,
-}
-
-/// A statement that was parsed.
-#[derive(Debug)]
-struct Known {
-    statement: Rc<Statement>,
-    /// When it was used last.
-    used: u64,
-    /// Its last plan: for which arguments, and of which generation of indexes.
-    plan: Option<(Object, u64, Rc<Plan>)>,
-}
-
-impl Default for Parsed {
-    fn default() -> Parsed {
-        Parsed { statements: BTreeMap::new(), uses: 0, max: 4096 }
-    }
-}
-
-/// Longer texts are not kept: they hold their data, and do not come again.
-const PARSED_BYTES_MAX: usize = 1024;
-
-impl Parsed {
-    fn statement(&mut self, text: &str) -> Result<Rc<Statement>, DqlError> {
-        self.uses += 1;
-        if let Some(known) = self.statements.get_mut(text) {
-            known.used = self.uses;
-            return Ok(Rc::clone(&known.statement));
-        }
-        let statement = Rc::new(dql::parse(text)?);
-        if text.len() <= PARSED_BYTES_MAX && self.max > 0 {
-            self.make_room(self.max - 1);
-            let known = Known { statement: Rc::clone(&statement), used: self.uses, plan: None };
-            self.statements.insert(text.to_owned(), known);
-        }
-        Ok(statement)
-    }
-
-    /// Returns the plan of a statement, the last one if nothing has changed that it depends on.
-    fn plan(&mut self, text: &str, args: Object, context: &Context<'_>, generation: u64) -> Result<Rc<Plan>, DqlError> {
-        if let Some(Known { plan: Some((known, of, plan)), .. }) = self.statements.get(text)
-            && *of == generation
-            && *known == args
-        {
-            return Ok(Rc::clone(plan));
-        }
-        let statement = self.statement(text)?;
-        if !is_repeatable(text, &statement, &args) {
-            return dql::plan_owned(&statement, args, context).map(Rc::new);
-        }
-        let plan = Rc::new(dql::plan(&statement, &args, context)?);
-        if let Some(known) = self.statements.get_mut(text) {
-            known.plan = Some((args, generation, Rc::clone(&plan)));
-        }
-        Ok(plan)
-    }
-
-    /// Forgets plans, which depend on parameters.
-    pub fn forget_plans(&mut self) {
-        self.statements.values_mut().for_each(|known| known.plan = None);
-    }
-
-    /// Keeps at most so many.
-    pub fn limit(&mut self, max: usize) {
-        self.max = max;
-        self.make_room(max);
-    }
-
-    /// Drops the half that was used longest ago once there are more than so many.
-    fn make_room(&mut self, max: usize) {
-        if self.statements.len() <= max {
-            return;
-        }
-        let mut uses: Vec<u64> = self.statements.values().map(|known| known.used).collect();
-        uses.sort_unstable();
-        let oldest = uses[uses.len() - max / 2 - 1];
-        self.statements.retain(|_, known| known.used > oldest);
-    }
-
-    /// Returns the statements for `system:shared_statements`.
-    pub fn rows(&self) -> Vec<Object> {
-        self.statements.keys().map(|statement| object([("statement", text(statement))])).collect()
-    }
-}
-
-/// Says whether a plan may serve the next time: not one that holds data, nor one that holds the time.
-fn is_repeatable(text: &str, statement: &Statement, args: &Object) -> bool {
-    const CLOCK: &[u8] = b"clock";
-    let is_small = |value: &Value| match value {
-        Value::Str(text) => text.len() <= 256,
-        Value::Array(_) | Value::Bytes(_) | Value::Object(_) => false,
-        Value::Bool(_) | Value::Float(_) | Value::Int(_) | Value::Null => true,
-    };
-    text.len() <= PARSED_BYTES_MAX
-        && matches!(statement, Statement::Delete(_) | Statement::Select(_) | Statement::Update(_))
-        && args.len() <= 16
-        && args.values().all(is_small)
-        && !text.as_bytes().windows(CLOCK.len()).any(|word| word.eq_ignore_ascii_case(CLOCK))
 }
 
 /// What a statement came to.
