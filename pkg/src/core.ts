@@ -10,6 +10,7 @@ import { openEngine, type Place } from './engine.js';
 import { DittoError, toDittoError } from './error.js';
 import { Logger } from './logger.js';
 import { inFolder } from './node-folder.js';
+import { Scope } from './scope.js';
 
 type Listener<K extends keyof EngineEvents> = (value: EngineEvents[K]) => boolean | void;
 
@@ -29,6 +30,8 @@ export class Core {
   readonly opened: Promise<void>;
   /** Where the engine runs. */
   readonly place: Place;
+  /** Whether code runs inside the scope of a transaction. */
+  readonly scope = new Scope();
   #state: State = { name: 'opening', waiting: [] };
   #opening: Promise<Peer>;
   #closing: Promise<void> | null = null;

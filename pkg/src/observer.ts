@@ -126,6 +126,8 @@ export class StoreObserver<T = any> extends Registration {
       const id = this.#id;
       if (id !== null) this.#core.dismiss((peer) => peer.observerReady(id));
     };
+    // A handler is no part of a scope, even if it is called between two of its statements.
+    this.#core.scope.leave();
     try {
       this.#handler(new QueryResult<T>(rows), signalNext);
     } catch (cause) {

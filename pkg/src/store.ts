@@ -10,6 +10,7 @@ import { type StoreObservationHandler, type StoreObservationHandlerWithSignalNex
 import { checkDurability, type Durability } from './options.js';
 import { QueryResult } from './query-result.js';
 import { areLong } from './slices.js';
+import { isWriting } from './scope.js';
 import { runTransaction, type Transaction, type TransactionOptions } from './transaction.js';
 
 /** What can be passed for a parameter. */
@@ -68,7 +69,16 @@ export class Store implements QueryExecuting {
     options: ExecuteOptions = {},
   ): Promise<QueryResult<T>> {
     checkDurability(options.durability);
-    return executeOn<T>(this.#core, { query, args: queryArguments, durability: options.durability ?? this.#durability });
+    if (this.#core.scope.isInside && typeof query === 'string' && isWriting(query)) {
+      const advice = "use the transaction's execute; a write of its own can start when the scope has ended";
+      throw new DittoError('query/execution', `store.execute inside the scope of a transaction would wait for that transaction to end: ${advice}.`);
+    }
+    try {
+      return await executeOn<T>(this.#core, { query, args: queryArguments, durability: options.durability ?? this.#durability });
+    } finally {
+      // Whoever awaits this is not the scope.
+      this.#core.scope.leave();
+    }
   }
 
   /** Calls the handler with every answer of a SELECT, the first time after this method has returned. */
@@ -105,8 +115,8 @@ export class Store implements QueryExecuting {
   /**
    * Runs the scope as one unit: all its writes become one commit, or none is kept.
    *
-   * Returning `'rollback'` takes the writes back; any other value commits; throwing takes them back and throws on. Do not await
-   * `store.execute` inside the scope: a writing one waits for the transaction to end.
+   * Returning `'rollback'` takes the writes back; any other value commits; throwing takes them back and throws on. A writing
+   * `store.execute` inside the scope would wait for the transaction to end, and is rejected with `query/execution`.
    */
   transaction<T = 'commit' | 'rollback'>(scope: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
     return runTransaction(this, this.#core, scope, { durability: this.#durability, ...options });

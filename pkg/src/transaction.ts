@@ -57,7 +57,11 @@ export class Transaction implements QueryExecuting {
   async execute<T = any, U extends DQLQueryArguments = DQLQueryArguments>(query: string, queryArguments?: U): Promise<QueryResult<T>> {
     if (this.#ended) throw new DittoError('query/execution', 'The transaction has ended; run the statement inside its scope.');
     const statement = { query, args: queryArguments, durability: this.#durability, transaction: this.#number };
-    return executeOn<T>(this.#core, statement);
+    try {
+      return await executeOn<T>(this.#core, statement);
+    } finally {
+      this.#core.scope.enter();
+    }
   }
 
   /** @internal */
@@ -97,13 +101,14 @@ export async function runTransaction<T>(
   });
   let result: T;
   try {
-    result = await scope(transaction);
+    result = await core.scope.start(() => scope(transaction));
   } catch (cause) {
     // What the scope threw is the news, not that a closed store has nothing to take back.
     await transaction.end(false).catch(() => undefined);
     throw cause;
   } finally {
     quiet();
+    core.scope.leave();
   }
   await transaction.end(result !== 'rollback');
   return result;

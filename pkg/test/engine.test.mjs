@@ -164,6 +164,41 @@ test('a transaction commits as one unit, and takes everything back on rollback a
   await assert.rejects(refused, failure('store/transaction-read-only'));
 });
 
+test('a writing store.execute inside the scope of a transaction is rejected at once, and one outside is not', async (t) => {
+  const { store } = await open(t);
+  const waitsForItself = failure('query/execution', /inside the scope/);
+  const write = (_id) => store.execute("INSERT INTO a DOCUMENTS (:document)", { document: { _id } });
+  // At the start of the scope, after a statement, and behind a wrapper of it.
+  await store.transaction(async () => {
+    await assert.rejects(write('1'), waitsForItself);
+  });
+  const wrapped = async (transaction) => (await transaction.execute('SELECT * FROM a')).items;
+  await store.transaction(async (transaction) => {
+    await transaction.execute("INSERT INTO a DOCUMENTS ({'_id': '2'})");
+    await assert.rejects(write('3'), waitsForItself);
+    await wrapped(transaction);
+    await assert.rejects(store.execute('/* x */ update a SET b = 1'), waitsForItself);
+    // A read does not wait, and sees what was there before.
+    assert.equal((await store.execute('SELECT * FROM a')).items.length, 0);
+  });
+  // Code outside that goes on at the same time writes when the transaction has ended.
+  let outside;
+  await Promise.all([
+    store.transaction(async (transaction) => {
+      await transaction.execute("INSERT INTO a DOCUMENTS ({'_id': '4'})");
+      await new Promise((done) => setTimeout(done, 5));
+    }),
+    (async () => {
+      for (let round = 0; round < 20; round += 1) await store.execute('SELECT * FROM a');
+      outside = write('5');
+      await outside;
+    })(),
+  ]);
+  await outside;
+  await write('6');
+  assert.deepEqual((await store.execute('SELECT * FROM a')).items.map((item) => item.value._id), ['2', '4', '5', '6']);
+});
+
 test('errors carry a code, and those of the language a caret line', async (t) => {
   const { store, sync } = await open(t);
   await assert.rejects(store.execute('SELECT * FRM a'), failure('query/invalid', /\^/));

@@ -2,7 +2,8 @@
 //!
 //! [`parse`] reads a statement, [`print()`] writes it in canonical form, [`plan`] joins it with its arguments. A plan says
 //! which documents it needs ([`Source`]); the caller pushes them as objects that include `_id` and gets rows
-//! ([`SelectRun`]), path operations ([`PathOp`]) or a yes or no ([`Delete::matches`]).
+//! ([`SelectRun`]), path operations ([`PathOp`]) or a yes or no ([`Delete::matches`]). [`Live`] keeps the rows of a SELECT up to
+//! date while documents change.
 //!
 //! Invariants, as absences: no CRDT, no storage, no keys, no clock and no randomness; no panic on any text and any
 //! document; no recursion deeper than the parser's limit; planning reads no data; what is not built is refused with
@@ -36,7 +37,7 @@ pub use evaluate::{Around, FieldRow};
 pub use explain::explain as explained;
 pub use function::{Aggregate, Function};
 pub use iteration::{Iteration, IterationKind, Reach};
-pub use live::{Effect, HELD_MAX, Live, Look};
+pub use live::{Effect, Live, Look};
 pub use needed::Needed;
 pub use parse::parse;
 pub use plan::{

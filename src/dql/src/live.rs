@@ -25,8 +25,10 @@ use crate::plan::{Access, Select};
 use group::Groups;
 use row::{Distinct, Rows};
 
-/// Most rows, groups and values that a live query holds: some megabytes. Beyond, evaluating again is the lesser evil.
-pub const HELD_MAX: usize = 50_000;
+/// Most rows, groups and values that a live query holds. Beyond, evaluating again is the lesser evil.
+const HELD_MAX: usize = 50_000;
+/// Most bytes that its rows take, roughly.
+const HELD_BYTES_MAX: usize = 32 << 20;
 
 /// The state of one live query. The SELECT is handed in again with each call, and is always the same.
 #[derive(Debug)]
@@ -157,17 +159,18 @@ impl Live {
             return effect;
         }
         self.unsized_changes = 0;
-        if self.held() > HELD_MAX { Effect::TooLarge } else { effect }
+        if self.is_too_large() { Effect::TooLarge } else { effect }
     }
 
-    /// Returns how many rows, groups and values are held.
-    pub fn held(&self) -> usize {
-        match &self.state {
+    /// Says whether more is held than should be kept.
+    pub fn is_too_large(&self) -> bool {
+        let (held, bytes) = match &self.state {
             State::Distinct(distinct) => distinct.held(),
-            State::Groups(groups) => groups.held(),
-            State::Nothing => 0,
+            State::Groups(groups) => (groups.held(), 0),
+            State::Nothing => (0, 0),
             State::Rows(rows) => rows.held(),
-        }
+        };
+        held > HELD_MAX || bytes > HELD_BYTES_MAX
     }
 
     /// Returns the answer.
@@ -180,6 +183,18 @@ impl Live {
             State::Rows(rows) => rows.rows().skip(select.offset).take(limit).cloned().collect(),
         }
     }
+}
+
+/// Returns roughly how many bytes a value takes in memory.
+fn weight(value: &Value) -> usize {
+    let inside = match value {
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Bool(_) | Value::Float(_) | Value::Int(_) | Value::Null => 0,
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| 40 + name.len() + weight(value)).sum(),
+        Value::Str(text) => text.len(),
+    };
+    inside + 40
 }
 
 fn environment(object: &Object) -> Environment<'_> {

@@ -255,8 +255,14 @@ impl<'a> Parser<'a> {
 
 /// Says whether a word needs back-ticks to be a name.
 pub(crate) fn is_reserved(word: &str) -> bool {
-    RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(word))
+    let in_order = |reserved: &&str| {
+        let (a, b) = (reserved.bytes(), word.bytes().map(|byte| byte.to_ascii_uppercase()));
+        a.cmp(b)
+    };
+    RESERVED.binary_search_by(|reserved| in_order(&reserved)).is_ok()
 }
+
+/// In alphabetical order.
 
 const RESERVED: [&str; 58] = [
     "ADVISE",

@@ -175,6 +175,24 @@ impl<'a> SelectRun<'a> {
         self.push_row(Environment { document: Some(object), around: self.around, ..Environment::default() })
     }
 
+    /// As `push`; a row that is the document itself is not copied.
+    pub fn push_owned(&mut self, object: Object) -> Flow {
+        let select = self.select;
+        let is_row = matches!(select.projection.as_slice(), [Item::All])
+            && select.grouping.is_none()
+            && select.windows.is_empty()
+            && !select.distinct;
+        if !is_row || select.limit == Some(0) {
+            return self.push(&object);
+        }
+        let environment = Environment { document: Some(&object), around: self.around, ..Environment::default() };
+        if !self.holds(environment) || self.comes_too_late(environment) {
+            return Flow::Continue;
+        }
+        let place = select.has_order().then(|| self.place(environment));
+        self.add_row(place, Value::Object(object))
+    }
+
     /// Takes a document in by the fields that are needed; not of a SELECT that needs all.
     pub fn push_fields(&mut self, row: FieldRow<'_>) -> Flow {
         self.push_row(Environment { fields: Some(row), around: self.around, ..Environment::default() })
@@ -286,8 +304,14 @@ impl<'a> SelectRun<'a> {
         if self.select.distinct && !self.seen.insert(Key(vec![Some(value.clone())])) {
             return Flow::Continue;
         }
-        if self.select.has_order() {
-            self.sorted.insert(self.place(environment), value);
+        let place = self.select.has_order().then(|| self.place(environment));
+        self.add_row(place, value)
+    }
+
+    /// Adds a row, at its place if there is an order.
+    fn add_row(&mut self, place: Option<Place<usize>>, value: Value) -> Flow {
+        if let Some(place) = place {
+            self.sorted.insert(place, value);
             self.came += 1;
             if self.wanted().is_some_and(|wanted| self.sorted.len() > wanted) {
                 self.sorted.pop_last();

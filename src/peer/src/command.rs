@@ -7,7 +7,7 @@ use value::{ErrorCode, Failure, Millis, Value};
 use crate::engine::Engine;
 use crate::index::{IndexChange, IndexDefinition, IndexJob};
 use crate::io::{Output, Reply, Ticket, TransactionId};
-use crate::parameters::{HISTORY_SIZE, STATEMENT_CACHE_SIZE, TRANSACTION_LOGGING_MS};
+use crate::parameters::{DEFAULT_DIRECTIVES, HISTORY_SIZE, STATEMENT_CACHE_SIZE, STRICT_MODE, TRANSACTION_LOGGING_MS};
 use crate::statement::Prepared;
 use crate::system::TICK_MS;
 
@@ -19,7 +19,7 @@ impl<S: Store> Engine<S> {
                 "statements about indexes and parameters are no part of a transaction; run them with store.execute";
             return self.reply(ticket, Err(Failure::new(ErrorCode::QueryUnsupported, message)));
         }
-        let rows = match &prepared.plan {
+        let rows = match &*prepared.plan {
             Plan::Advise(advice) => {
                 let rows = vec![advice.row.clone()];
                 let Some((last, others)) = advice.provision.split_last() else { return self.answer_rows(ticket, rows) };
@@ -32,6 +32,9 @@ impl<S: Store> Engine<S> {
             Plan::AlterSystem(alteration) => self.parameters.alter(alteration).map(|()| {
                 self.parsed.limit(self.parameters.count(STATEMENT_CACHE_SIZE));
                 self.history.limit(self.parameters.count(HISTORY_SIZE));
+                self.strict = self.parameters.is(STRICT_MODE);
+                self.directives = self.parameters.map(DEFAULT_DIRECTIVES);
+                self.parsed.forget_plans();
                 Vec::new()
             }),
             Plan::CreateIndex(index) => {

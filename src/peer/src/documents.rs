@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use dql::{Access, Effect, Flow, HELD_MAX, Live, Look, Needed, Reader, Request, Select, Source, Taker};
+use dql::{Access, Effect, Flow, Live, Look, Needed, Reader, Request, Select, Source, Taker};
 use store::{BlockId, ReadError, Store};
 use value::{CollectionName, DocId};
 
@@ -126,7 +126,7 @@ impl<S: Store> Documents<'_, S> {
         match self.view.doc(&request.source.collection, id) {
             Ok(document) => {
                 let object = document.fields(id, request.needed);
-                Ok(object.map_or(Flow::Continue, |object| taker.take(&object)))
+                Ok(object.map_or(Flow::Continue, |object| taker.take_owned(object)))
             }
             Err(error) => self.note(error).map(|()| Flow::Continue),
         }
@@ -178,7 +178,7 @@ impl<S: Store> Reader for Documents<'_, S> {
             }
             let object = if types.0.is_empty() { row.fields(request.needed)? } else { row.typed(&types)? };
             let Some(object) = object else { return Ok(Scan::Continue) };
-            Ok(if taker.take(&object) == Flow::Enough { Scan::Stop } else { Scan::Continue })
+            Ok(if taker.take_owned(object) == Flow::Enough { Scan::Stop } else { Scan::Continue })
         };
         let read = match &source.access {
             Access::All => self.view.scan(&source.collection, extent, visit),
@@ -229,5 +229,5 @@ pub fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option
         Access::All => view.scan(&source.collection, extent, visit)?,
         access => view.find(&source.collection, access, extent, visit)?,
     }
-    Ok((!too_large && live.held() <= HELD_MAX).then_some(live))
+    Ok((!too_large && !live.is_too_large()).then_some(live))
 }

@@ -48,6 +48,10 @@ pub struct Engine<S> {
     pub(crate) indexes: Indexes,
     pub(crate) parsed: Parsed,
     pub(crate) parameters: Parameters,
+    /// The parameter `dql_strict_mode`.
+    pub(crate) strict: bool,
+    /// The parameter `dql_default_directives`.
+    pub(crate) directives: Object,
     pub(crate) history: History,
     /// When live queries over what the peer makes are looked at next.
     pub(crate) system_tick: Millis,
@@ -103,6 +107,8 @@ impl<S: Store> Engine<S> {
             indexes: Indexes::default(),
             parsed: Parsed::default(),
             parameters: Parameters::default(),
+            strict: false,
+            directives: Object::new(),
             history: History::default(),
             system_tick: now,
             pipeline: Pipeline::default(),

@@ -41,6 +41,8 @@ pub struct Indexes {
     catalogue: Option<Catalogue>,
     /// Those that can be read, for planning.
     ready: Vec<dql::Index>,
+    /// Counts how often those have changed.
+    generation: u64,
     /// A block was lost: rows may be missing until the catalogue is replaced.
     distrusted: bool,
     /// The next step waits for blocks.
@@ -73,6 +75,11 @@ impl Indexes {
         &self.ready
     }
 
+    /// Returns a number that changes whenever `ready` does.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Returns all indexes with how far they are built.
     pub fn listed(&self) -> Vec<IndexListing> {
         self.catalogue.as_ref().map(|catalogue| catalogue.listed(&self.counts)).unwrap_or_default()
@@ -88,6 +95,7 @@ impl Indexes {
     pub fn forget(&mut self) {
         self.catalogue = None;
         self.ready.clear();
+        self.generation += 1;
         self.counts.forget();
         self.columns.forget();
     }
@@ -96,6 +104,7 @@ impl Indexes {
     pub fn distrust(&mut self) {
         self.distrusted = true;
         self.ready.clear();
+        self.generation += 1;
         self.counts.forget();
         self.columns.forget();
     }
@@ -127,6 +136,7 @@ impl Indexes {
     }
 
     fn set(&mut self, catalogue: Catalogue) {
+        self.generation += 1;
         self.ready = if self.distrusted { Vec::new() } else { catalogue.built() };
         self.catalogue = Some(catalogue);
     }

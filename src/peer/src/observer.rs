@@ -103,7 +103,7 @@ impl Watched {
 impl Observer {
     /// Starts with a first evaluation due.
     pub fn new(prepared: Rc<Prepared>) -> Observer {
-        let reads = match &prepared.plan {
+        let reads = match &*prepared.plan {
             Plan::Select(query) => query.reads(),
             _ => Vec::new(),
         };
@@ -202,6 +202,12 @@ impl Observer {
         select(&self.prepared).filter(|_| matches!(self.keeping, Keeping::Unread))
     }
 
+    /// Says whether its answer is kept up to date now.
+    #[cfg(test)]
+    pub fn is_kept(&self) -> bool {
+        matches!(self.keeping, Keeping::State(_))
+    }
+
     /// Takes the state that a scan has made; nothing where it would be too large.
     pub fn keep(&mut self, live: Option<Live>) {
         self.keeping = live.map_or(Keeping::Nothing, Keeping::State);
@@ -252,7 +258,7 @@ fn are_identical(a: &Object, b: &Object) -> bool {
 
 /// Returns the SELECT that a statement is, if it is one.
 fn select(prepared: &Prepared) -> Option<&Select> {
-    match &prepared.plan {
+    match &*prepared.plan {
         Plan::Select(query) => query.select(),
         _ => None,
     }
@@ -260,7 +266,7 @@ fn select(prepared: &Prepared) -> Option<&Select> {
 
 /// Returns the SELECT over the documents of one collection that a statement is, if it is one.
 fn plain(prepared: &Prepared) -> Option<&Select> {
-    match &prepared.plan {
+    match &*prepared.plan {
         Plan::Select(query) => query.plain(),
         _ => None,
     }
@@ -268,7 +274,7 @@ fn plain(prepared: &Prepared) -> Option<&Select> {
 
 /// Returns the SELECT over one collection that a statement is, if its predicate looks at nothing else.
 fn filtered(prepared: &Prepared) -> Option<&Select> {
-    match &prepared.plan {
+    match &*prepared.plan {
         Plan::Select(query) => query.filtered(),
         _ => None,
     }

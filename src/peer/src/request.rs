@@ -55,11 +55,11 @@ impl<S: Store> Engine<S> {
             now: self.now,
             zones: Rc::clone(&self.zones),
             indexes: self.indexes.ready(),
-            strict: self.parameters.is(parameters::STRICT_MODE),
-            directives: self.parameters.map(parameters::DEFAULT_DIRECTIVES),
+            strict: self.strict,
+            directives: self.directives.clone(),
             ..Context::default()
         };
-        Prepared::new(&mut self.parsed, text, args, &context)
+        Prepared::new(&mut self.parsed, text, args, &context, self.indexes.generation())
     }
 
     fn execute_inside(&mut self, ticket: Ticket, id: TransactionId, prepared: Rc<Prepared>, durability: Durability) {
@@ -258,7 +258,7 @@ impl<S: Store> Engine<S> {
             Ok(prepared) => prepared,
             Err(failure) => return self.reply(ticket, Err(failure)),
         };
-        if !matches!(prepared.plan, Plan::Select(_)) {
+        if !matches!(*prepared.plan, Plan::Select(_)) {
             let message = "an observer takes a SELECT statement; run the others with store.execute";
             return self.reply(ticket, Err(Failure::new(ErrorCode::QueryUnsupported, message)));
         }

@@ -25,7 +25,7 @@ pub struct Prepared {
     /// The text, for the caret line of an error.
     pub text: String,
     /// What to do.
-    pub plan: Plan,
+    pub plan: Rc<Plan>,
     /// How long it took to read and plan it; 0 where the host has no clock for that.
     pub planned_ns: u64,
     /// It names a collection that the peer makes.
@@ -35,10 +35,20 @@ pub struct Prepared {
 /// The statements that were parsed last: an application repeats few texts with other arguments.
 #[derive(Debug)]
 pub struct Parsed {
-    statements: BTreeMap<String, (Rc<Statement>, u64)>,
+    statements: BTreeMap<String, Known>,
     /// Counts uses, so that the oldest is known.
     uses: u64,
     max: usize,
+}
+
+/// A statement that was parsed.
+#[derive(Debug)]
+struct Known {
+    statement: Rc<Statement>,
+    /// When it was used last.
+    used: u64,
+    /// Its last plan: for which arguments, and of which generation of indexes.
+    plan: Option<(Object, u64, Rc<Plan>)>,
 }
 
 impl Default for Parsed {
@@ -53,16 +63,41 @@ const PARSED_BYTES_MAX: usize = 1024;
 impl Parsed {
     fn statement(&mut self, text: &str) -> Result<Rc<Statement>, DqlError> {
         self.uses += 1;
-        if let Some((statement, used)) = self.statements.get_mut(text) {
-            *used = self.uses;
-            return Ok(Rc::clone(statement));
+        if let Some(known) = self.statements.get_mut(text) {
+            known.used = self.uses;
+            return Ok(Rc::clone(&known.statement));
         }
         let statement = Rc::new(dql::parse(text)?);
         if text.len() <= PARSED_BYTES_MAX && self.max > 0 {
             self.make_room(self.max - 1);
-            self.statements.insert(text.to_owned(), (Rc::clone(&statement), self.uses));
+            let known = Known { statement: Rc::clone(&statement), used: self.uses, plan: None };
+            self.statements.insert(text.to_owned(), known);
         }
         Ok(statement)
+    }
+
+    /// Returns the plan of a statement, the last one if nothing has changed that it depends on.
+    fn plan(&mut self, text: &str, args: Object, context: &Context<'_>, generation: u64) -> Result<Rc<Plan>, DqlError> {
+        if let Some(Known { plan: Some((known, of, plan)), .. }) = self.statements.get(text)
+            && *of == generation
+            && *known == args
+        {
+            return Ok(Rc::clone(plan));
+        }
+        let statement = self.statement(text)?;
+        if !is_repeatable(text, &statement, &args) {
+            return dql::plan_owned(&statement, args, context).map(Rc::new);
+        }
+        let plan = Rc::new(dql::plan(&statement, &args, context)?);
+        if let Some(known) = self.statements.get_mut(text) {
+            known.plan = Some((args, generation, Rc::clone(&plan)));
+        }
+        Ok(plan)
+    }
+
+    /// Forgets plans, which depend on parameters.
+    pub fn forget_plans(&mut self) {
+        self.statements.values_mut().for_each(|known| known.plan = None);
     }
 
     /// Keeps at most so many.
@@ -76,16 +111,31 @@ impl Parsed {
         if self.statements.len() <= max {
             return;
         }
-        let mut uses: Vec<u64> = self.statements.values().map(|(_, used)| *used).collect();
+        let mut uses: Vec<u64> = self.statements.values().map(|known| known.used).collect();
         uses.sort_unstable();
         let oldest = uses[uses.len() - max / 2 - 1];
-        self.statements.retain(|_, (_, used)| *used > oldest);
+        self.statements.retain(|_, known| known.used > oldest);
     }
 
     /// Returns the statements for `system:shared_statements`.
     pub fn rows(&self) -> Vec<Object> {
         self.statements.keys().map(|statement| object([("statement", text(statement))])).collect()
     }
+}
+
+/// Says whether a plan may serve the next time: not one that holds data, nor one that holds the time.
+fn is_repeatable(text: &str, statement: &Statement, args: &Object) -> bool {
+    const CLOCK: &[u8] = b"clock";
+    let is_small = |value: &Value| match value {
+        Value::Str(text) => text.len() <= 256,
+        Value::Array(_) | Value::Bytes(_) | Value::Object(_) => false,
+        Value::Bool(_) | Value::Float(_) | Value::Int(_) | Value::Null => true,
+    };
+    text.len() <= PARSED_BYTES_MAX
+        && matches!(statement, Statement::Delete(_) | Statement::Select(_) | Statement::Update(_))
+        && args.len() <= 16
+        && args.values().all(is_small)
+        && !text.as_bytes().windows(CLOCK.len()).any(|word| word.eq_ignore_ascii_case(CLOCK))
 }
 
 /// What a statement came to.
@@ -116,12 +166,23 @@ impl From<ReadError> for Stop {
 
 impl Prepared {
     /// Parses a statement and joins it with its arguments.
-    pub fn new(parsed: &mut Parsed, text: String, args: Object, context: &Context<'_>) -> Result<Prepared, Failure> {
+    ///
+    /// `generation` says of which indexes the context speaks: with the same number they are the same.
+    pub fn new(
+        parsed: &mut Parsed,
+        text: String,
+        args: Object,
+        context: &Context<'_>,
+        generation: u64,
+    ) -> Result<Prepared, Failure> {
         let started = context.zones.nanoseconds();
-        let planned = parsed.statement(&text).and_then(|statement| dql::plan_owned(&statement, args, context));
-        let planned_ns = context.zones.nanoseconds().saturating_sub(started);
-        match planned {
-            Ok(plan) => Ok(Prepared { reads_system: reads_system(&plan), text, plan, planned_ns }),
+        match parsed.plan(&text, args, context, generation) {
+            Ok(plan) => {
+                let is_profiled = matches!(*plan, Plan::Profile(_));
+                let ended = if is_profiled { context.zones.nanoseconds() } else { started };
+                let planned_ns = ended.saturating_sub(started);
+                Ok(Prepared { reads_system: reads_system(&plan), text, plan, planned_ns })
+            }
             Err(error) => Err(error.failure(&text)),
         }
     }
@@ -134,7 +195,7 @@ impl Prepared {
     /// Says whether the statement is about the store and not about documents: `Engine::command` carries it out.
     pub fn is_about_the_store(&self) -> bool {
         matches!(
-            self.plan,
+            *self.plan,
             Plan::Advise(_) | Plan::AlterSystem(_) | Plan::CreateIndex(_) | Plan::DropIndex(_) | Plan::Show(_)
         )
     }
@@ -157,7 +218,7 @@ impl Prepared {
         let started = system.clock();
         let mut outcome = work.run(self::work(&self.plan), random)?;
         documents.all_read()?;
-        if let Plan::Profile(_) = &self.plan {
+        if let Plan::Profile(_) = &*self.plan {
             let elapsed_ns = system.clock().saturating_sub(started);
             outcome.rows.push(self.profile(&work.runner, &outcome, elapsed_ns));
         }

@@ -49,7 +49,7 @@ impl<S: Store> Engine<S> {
     /// Makes the rows that a statement can read.
     pub(crate) fn system_rows(&self, prepared: &Prepared) -> Result<SystemRows, ReadError> {
         let mut all = SystemRows::default();
-        if matches!(prepared.plan, Plan::Profile(_)) {
+        if matches!(*prepared.plan, Plan::Profile(_)) {
             all.clock = Some(Rc::clone(&self.zones));
         }
         if !prepared.reads_system {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use value::{DocId, Value, order};
 
-use super::{Effect, Look};
+use super::{Effect, Look, weight};
 use crate::aggregate::Key;
 use crate::evaluate::Environment;
 use crate::plan::{Access, Select};
@@ -18,6 +18,7 @@ const RESERVE: usize = 32;
 #[derive(Debug)]
 pub(super) struct Rows {
     sorted: BTreeMap<Place<DocId>, Rc<Value>>,
+    bytes: usize,
     /// How many LIMIT and OFFSET ask for.
     wanted: Option<usize>,
     /// All rows are held. Otherwise those that are not come after the last that is.
@@ -31,6 +32,7 @@ impl Rows {
         let by_key = select.order.is_empty() && !matches!(select.source().map(|s| &s.access), Some(Access::Index(_)));
         Rows {
             sorted: BTreeMap::new(),
+            bytes: 0,
             wanted: select.limit.map(|limit| limit.saturating_add(select.offset)),
             whole: true,
             scanned_in_order: select.is_ordered || by_key,
@@ -68,31 +70,33 @@ impl Rows {
             if is.as_ref() == Some(&was) {
                 let Some(known) = self.sorted.get_mut(&was) else { return Effect::Stale };
                 if let Some(row) = row.filter(|row| !order::identical(row, known)) {
+                    self.bytes = self.bytes + weight(&row) - weight(known);
                     *known = Rc::new(row);
                     return Effect::Touched;
                 }
                 return Effect::None;
             }
-            if self.sorted.remove(&was).is_none() {
-                return Effect::Stale;
-            }
+            let Some(row) = self.sorted.remove(&was) else { return Effect::Stale };
+            self.bytes -= weight(&row);
             effect = Effect::Touched;
         }
         if let (Some(is), Some(row)) = (is, row)
             && !self.is_beyond(&is)
         {
+            self.bytes += weight(&row);
             self.sorted.insert(is, Rc::new(row));
             effect = Effect::Touched;
-            if self.sorted.len() > self.room() {
-                self.sorted.pop_last();
+            if let Some((_, row)) = (self.sorted.len() > self.room()).then(|| self.sorted.pop_last()).flatten() {
+                self.bytes -= weight(&row);
                 self.whole = false;
             }
         }
         effect
     }
 
-    pub fn held(&self) -> usize {
-        self.sorted.len()
+    /// Returns how many rows are held, and roughly how many bytes they take.
+    pub fn held(&self) -> (usize, usize) {
+        (self.sorted.len(), self.bytes)
     }
 
     pub fn rows(&self) -> impl Iterator<Item = &Rc<Value>> {
@@ -119,6 +123,7 @@ pub(super) struct Distinct {
     equals: BTreeMap<Key, BTreeMap<DocId, Member>>,
     sorted: BTreeMap<Place<DocId>, Rc<Value>>,
     held: usize,
+    bytes: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -152,12 +157,16 @@ impl Distinct {
             }
             if members.is_empty() {
                 self.equals.remove(&key);
+                self.bytes -= 2 * key.0.iter().flatten().map(weight).sum::<usize>();
             }
         }
         if let Some(environment) = after {
             let row = row(environment);
             let keys = order_keys(select, environment);
             let members = self.equals.entry(Key(vec![Some(row.clone())])).or_default();
+            if members.is_empty() {
+                self.bytes += 2 * weight(&row);
+            }
             let first = members.first_key_value();
             let shared = first.filter(|(_, member)| order::identical(&member.row, &row)).map(|(_, member)| &member.row);
             let row = shared.map_or_else(|| Rc::new(row), Rc::clone);
@@ -174,8 +183,9 @@ impl Distinct {
         effect
     }
 
-    pub fn held(&self) -> usize {
-        self.held
+    /// Returns how many documents are held, and roughly how many bytes their rows take.
+    pub fn held(&self) -> (usize, usize) {
+        (self.held, self.bytes)
     }
 
     pub fn rows(&self) -> impl Iterator<Item = &Rc<Value>> {

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use value::{ErrorCode, Object};
 
-use super::access::{Finder, Known, Served, covers, serves, usable};
+use super::access::{Finder, Known, Served, covers, serves};
 use super::join::plan_join;
-use super::source::{Hints, hints, plan_source_with, query_of};
+use super::source::{Hints, plan_way, query_of};
 use super::{Access, IndexScan, Join, KeyBounds, Query, Source, WindowCall, scope};
 use crate::aggregate::Call;
 use crate::ast::{self, Expr, Projection, Step};
@@ -227,8 +227,11 @@ pub(super) fn plan_select(
         let rest = having.iter_mut().chain(order.iter_mut().map(|(code, _)| code));
         rest.into_iter().try_for_each(|code| group_slots(code, &keys, select.span))?;
     }
+    let mut way = None;
     if let (From::Collection(source), Some(written)) = (&mut from, &select.from) {
-        *source = plan_source_with(written, filter.as_ref(), args, context)?;
+        let (plan, indexes, hints) = plan_way(written, filter.as_ref(), args, context)?;
+        *source = plan;
+        way = Some((indexes, hints));
     }
     let mut plan = Select {
         from,
@@ -243,7 +246,7 @@ pub(super) fn plan_select(
         offset: plan_count(select.offset.as_ref(), "OFFSET", args, context)?.unwrap_or(0),
         indexes: Vec::new(),
     };
-    plan.finish(select, args, context)?;
+    plan.finish(way);
     Ok(plan)
 }
 
@@ -256,7 +259,8 @@ fn plan_from(select: &ast::Select, binder: &mut Binder<'_>) -> Result<From, DqlE
     binder.scope = scope(source);
     Ok(match query_of(source, binder.args, binder.context, binder.names)? {
         Some(query) => From::Query(query),
-        None => From::Collection(plan_source_with(source, None, binder.args, binder.context)?),
+        // The way to the documents is found when WHERE is known.
+        None => From::Collection(Source::of(source)?),
     })
 }
 
@@ -266,7 +270,7 @@ fn plan_order(order: &[ast::Order], binder: &mut Binder<'_>) -> Result<Vec<(Code
 
 impl Select {
     /// Chooses what depends on the whole statement: how much of an index is enough, and what each side of a join is for.
-    fn finish(&mut self, select: &ast::Select, args: &Object, context: &Context<'_>) -> Result<(), DqlError> {
+    fn finish(&mut self, way: Option<(Vec<Index>, Hints)>) {
         if let From::Join(join) = &self.from {
             let mut join = join.clone();
             if self.has_computed_items() || self.grouping.is_some() {
@@ -274,9 +278,7 @@ impl Select {
             }
             self.from = From::Join(join);
         }
-        let (From::Collection(source), Some(written)) = (&self.from, &select.from) else { return Ok(()) };
-        let hints = hints(written, args, context)?;
-        let indexes = usable(context, source, &hints)?;
+        let (From::Collection(source), Some((indexes, hints))) = (&self.from, way) else { return };
         let mut access = source.access.clone();
         let sorts = !self.order.is_empty() && self.grouping.is_none() && self.windows.is_empty();
         if let Some(scan) = self.whole_scan(&access, &indexes, sorts, &hints) {
@@ -292,7 +294,6 @@ impl Select {
             source.access = access;
         }
         self.indexes = indexes;
-        Ok(())
     }
 
     /// Returns an index to read as a whole: in the wanted order up to a limit, or instead of larger documents.

@@ -26,6 +26,14 @@ pub struct Source {
     pub types: Declarations,
 }
 
+impl Source {
+    /// Returns the whole collection that a statement names.
+    pub(super) fn of(source: &ast::Source) -> Result<Source, DqlError> {
+        let types = Declarations(source.types.clone());
+        Ok(Source { collection: collection(source)?, access: Access::All, types })
+    }
+}
+
 /// Which documents of a collection are needed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Access {
@@ -172,8 +180,17 @@ pub(crate) fn plan_source_with(
     args: &Object,
     context: &Context<'_>,
 ) -> Result<Source, DqlError> {
-    let types = Declarations(source.types.clone());
-    let mut plan = Source { collection: collection(source)?, access: Access::All, types };
+    Ok(plan_way(source, filter, args, context)?.0)
+}
+
+/// As `plan_source_with`; returns also the indexes that may be used, and the hints.
+pub(super) fn plan_way(
+    source: &ast::Source,
+    filter: Option<&Code>,
+    args: &Object,
+    context: &Context<'_>,
+) -> Result<(Source, Vec<Index>, Hints), DqlError> {
+    let mut plan = Source::of(source)?;
     let hints = hints(source, args, context)?;
     let indexes = usable(context, &plan, &hints)?;
     if let Some(ids) = &source.ids {
@@ -182,7 +199,7 @@ pub(crate) fn plan_source_with(
         let finder = Finder { prefix: None, indexes: &indexes, known: Known::Constants, scans_max: hints.scans_max };
         plan.access = finder.find(filter);
     }
-    Ok(plan)
+    Ok((plan, indexes, hints))
 }
 
 /// Returns the query that a source is: one in parentheses, or one that WITH has named.

@@ -58,6 +58,11 @@ pub trait Taker {
     /// Takes a document in.
     fn take(&mut self, object: &Object) -> Flow;
 
+    /// As `take`, of a document that the caller does not need any more.
+    fn take_owned(&mut self, object: Object) -> Flow {
+        self.take(&object)
+    }
+
     /// As `wants`, where the fields are at hand without the document.
     fn wants_fields(&mut self, _row: FieldRow<'_>) -> bool {
         true
@@ -88,6 +93,10 @@ impl Taker for SelectRun<'_> {
         self.push(object)
     }
 
+    fn take_owned(&mut self, object: Object) -> Flow {
+        self.push_owned(object)
+    }
+
     fn wants_fields(&mut self, row: FieldRow<'_>) -> bool {
         SelectRun::wants_fields(self, row)
     }
@@ -108,7 +117,11 @@ impl Taker for SelectRun<'_> {
 /// Collects documents.
 impl Taker for Vec<Object> {
     fn take(&mut self, object: &Object) -> Flow {
-        self.push(object.clone());
+        self.take_owned(object.clone())
+    }
+
+    fn take_owned(&mut self, object: Object) -> Flow {
+        self.push(object);
         Flow::Continue
     }
 }
@@ -359,6 +372,14 @@ impl<T: Taker + ?Sized, R: Reader> Taker for Counting<'_, '_, T, R> {
             self.count();
         }
         let flow = self.taker.take(object);
+        self.go_on(flow)
+    }
+
+    fn take_owned(&mut self, object: Object) -> Flow {
+        if !self.asks {
+            self.count();
+        }
+        let flow = self.taker.take_owned(object);
         self.go_on(flow)
     }
 

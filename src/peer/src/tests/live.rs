@@ -218,18 +218,21 @@ fn inside(world: &mut World, id: TransactionId, text: &str) {
     assert!(result.is_ok(), "{text}: {result:?}");
 }
 
+/// Returns how many seeds to try; `LIVE_RUNS` says more.
+fn runs(usually: u64) -> u64 {
+    std::env::var("LIVE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(usually)
+}
+
 #[test]
 fn a_live_answer_is_a_fresh_answer_after_each_commit() {
-    let runs = std::env::var("LIVE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(24);
-    let from = std::env::var("LIVE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    for seed in from..from + runs {
+    for seed in 1..=runs(24) {
         random_run(seed, 16, 60, 30, &[]);
     }
 }
 
 #[test]
 fn a_live_answer_over_more_documents_than_it_holds_is_a_fresh_answer() {
-    for seed in 1_001..1_005 {
+    for seed in 1_000_001..=1_000_000 + runs(4) {
         random_run(seed, 12, 60, 400, &[]);
     }
 }
@@ -237,7 +240,13 @@ fn a_live_answer_over_more_documents_than_it_holds_is_a_fresh_answer() {
 #[test]
 fn a_live_answer_whose_first_scan_goes_through_an_index_is_a_fresh_answer() {
     let indexes = ["CREATE INDEX by_x ON a (x)", "CREATE INDEX by_g ON a (g DESC)", "CREATE INDEX by_y ON a (y)"];
-    for seed in 2_001..2_009 {
+    let mut world = World::new(1);
+    indexes.iter().for_each(|index| world.ok(1, index));
+    for (text, index) in [("SELECT * FROM a WHERE x > 1", "by_x"), ("SELECT * FROM a ORDER BY g LIMIT 3", "by_g")] {
+        let plan = format!("{:?}", world.rows(1, &format!("EXPLAIN {text}")));
+        assert!(plan.contains(index), "{plan}");
+    }
+    for seed in 2_000_001..=2_000_000 + runs(8) {
         random_run(seed, 14, 40, 300, &indexes);
     }
 }
@@ -363,4 +372,22 @@ fn declared_types_are_shown_live() {
         assert_eq!(told(&world, 1).last(), Some(&fresh));
     }
     assert_eq!(told(&world, 1).len(), 3);
+}
+
+#[test]
+fn an_answer_too_large_to_be_kept_is_evaluated_again() {
+    let mut world = World::new(1);
+    for id in 0..9 {
+        world.ok(1, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'x': repeat('x', 4000000)}})"));
+    }
+    observe(&mut world, 1, "SELECT x FROM a");
+    observe(&mut world, 2, "SELECT byte_length(x) AS n FROM a");
+    let kept =
+        |world: &World| world.nodes[1].engine.observers.values().map(|observer| observer.is_kept()).collect::<Vec<_>>();
+    assert_eq!(kept(&world), [false, true]);
+    world.ok(1, "UPDATE a SET y = 1");
+    world.ok(1, "DELETE FROM a WHERE _id = 3");
+    for id in [1, 2] {
+        assert_eq!(told(&world, id).iter().map(Vec::len).collect::<Vec<_>>(), [9, 8]);
+    }
 }

@@ -1,0 +1,58 @@
+/**
+ * Knows whether code that runs now runs inside the scope of a transaction.
+ *
+ * A browser has no context that follows an `await`. What is known: a scope starts with a call, and goes on in the microtasks after
+ * one of its statements is answered. Inside is therefore the call itself and the first microtasks behind such an answer, unless
+ * something else of ours is answered or called in between. So code outside is never taken for inside; code inside that has awaited
+ * something else first is not seen, and only the warning about long transactions tells of it.
+ */
+
+/** Wrappers around `execute` add a few microtasks each before the scope goes on. */
+const MICROTASKS = 8;
+
+/** @internal */
+export class Scope {
+  #entered = 0;
+  #depth = 0;
+
+  /** Whether code that runs now runs inside a scope. */
+  get isInside(): boolean {
+    return this.#depth > 0;
+  }
+
+  /** Runs the synchronous start of a scope. */
+  start<T>(run: () => T): T {
+    this.#depth += 1;
+    const entered = ++this.#entered;
+    try {
+      return run();
+    } finally {
+      if (this.#entered === entered) this.#depth = 0;
+    }
+  }
+
+  /** A statement of the scope was answered: what runs next goes on inside. */
+  enter(): void {
+    const entered = ++this.#entered;
+    this.#depth = 1;
+    const wait = (left: number): void => {
+      if (this.#entered !== entered) return;
+      if (left === 0) this.#depth = 0;
+      else queueMicrotask(() => wait(left - 1));
+    };
+    wait(MICROTASKS);
+  }
+
+  /** What runs next belongs to somebody else. */
+  leave(): void {
+    this.#entered += 1;
+    this.#depth = 0;
+  }
+}
+
+const WRITES = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:INSERT|UPDATE|DELETE|EVICT)\b/i;
+
+/** @internal Says whether a statement would wait for an open transaction to end. */
+export function isWriting(statement: string): boolean {
+  return WRITES.test(statement);
+}
