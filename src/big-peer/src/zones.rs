@@ -1,9 +1,13 @@
 //! The time zones of the server: the system's table if it has one, or the one that is built in.
 
+use std::sync::OnceLock;
+
 use dql::Zones;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use value::Millis;
+
+use crate::clock::Stopwatch;
 
 /// The zones of the IANA database.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,6 +17,11 @@ impl Zones for IanaZones {
     fn offset(&self, zone: &str, at: Millis) -> Option<i32> {
         let at = Timestamp::from_millisecond(i64::try_from(at.0).ok()?).ok()?;
         Some(TimeZone::get(zone).ok()?.to_offset(at).seconds())
+    }
+
+    fn nanoseconds(&self) -> u64 {
+        static STARTED: OnceLock<Stopwatch> = OnceLock::new();
+        (STARTED.get_or_init(Stopwatch::start).seconds() * 1e9) as u64
     }
 
     fn local(&self) -> String {

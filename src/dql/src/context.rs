@@ -69,20 +69,11 @@ pub struct Context<'a> {
     pub strict: bool,
     /// Directives for every source of the statement: `dql_default_directives`, and what the statement itself begins with.
     pub directives: Object,
-    /// `dql_restrict_subscriptions`: a subscription takes no LIMIT.
-    pub restricted: bool,
 }
 
 impl Default for Context<'_> {
     fn default() -> Self {
-        Context {
-            now: Millis(0),
-            zones: Rc::new(UtcOnly),
-            indexes: &[],
-            strict: false,
-            directives: Object::new(),
-            restricted: true,
-        }
+        Context { now: Millis(0), zones: Rc::new(UtcOnly), indexes: &[], strict: false, directives: Object::new() }
     }
 }
 

@@ -45,7 +45,7 @@ pub use plan::{
     Query, Read, Returning, Select, Shown, Source, Update, plan, plan_owned,
 };
 pub use print::print;
-pub use run::{Flow, Reader, Request, Runner, SelectRun, Taker};
+pub use run::{Flow, ROWS_MAX, Reader, Request, Runner, SelectRun, Taker};
 pub use subscription::{Subscription, subscription};
 
 // What is shared with the tests of other rooms names this room as they do.

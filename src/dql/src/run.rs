@@ -19,7 +19,7 @@ use crate::evaluate::{Around, Environment, FieldRow};
 use crate::plan::{Grouping, Item, Select};
 use groups::Groups;
 
-pub use runner::{Reader, Request, Runner, Taker};
+pub use runner::{ROWS_MAX, Reader, Request, Runner, Taker};
 
 /// Whether a run wants more documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod long;
 mod mutation;
 mod parsing;
 mod selection;
+#[allow(dead_code, reason = "the tests of the engine use the rest")]
 mod shared;
 mod subscribing;
 mod vectors;

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use dql::{Access, Effect, Flow, Live, Look, Needed, Reader, Request, Select, Source, Taker};
+use dql::{Access, Effect, Flow, Live, Look, Needed, ROWS_MAX, Reader, Request, Select, Source, Taker};
 use store::{BlockId, ReadError, Store};
-use value::{CollectionName, DocId};
+use value::{CollectionName, DocId, ErrorCode};
 
 use crate::columns::{Kept, Wish};
-use crate::statement::{Stop, types_of};
+use crate::statement::{Stop, failed, types_of};
 use crate::system::{SYSTEM, SystemRows};
 use crate::view::{Extent, Row, Scan, View};
 
@@ -185,6 +185,14 @@ impl<S: Store> Reader for Documents<'_, S> {
             access => self.view.find(&source.collection, access, extent, visit),
         };
         read.or_else(|error| self.note(error))
+    }
+
+    fn too_many_rows(&self) -> Option<Stop> {
+        let message = format!(
+            "the statement makes more than {ROWS_MAX} rows on its way to the answer; join by _id or an indexed field, or \
+             filter what is joined and united first"
+        );
+        Some(failed(ErrorCode::QueryExecution, message))
     }
 
     fn count(&self, source: &Source) -> Result<Option<u64>, Stop> {

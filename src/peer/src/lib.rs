@@ -45,6 +45,7 @@ mod record;
 mod request;
 mod statement;
 mod status;
+mod strict;
 mod system;
 mod transaction;
 mod view;

@@ -38,7 +38,6 @@ const fn kept(name: &'static str, kind: Kind) -> Parameter {
 
 pub const DEFAULT_DIRECTIVES: &str = "dql_default_directives";
 pub const HISTORY_SIZE: &str = "dql_request_history_size";
-pub const RESTRICT_SUBSCRIPTIONS: &str = "dql_restrict_subscriptions";
 pub const STATEMENT_CACHE_SIZE: &str = "dql_statement_cache_size";
 pub const STRICT_MODE: &str = "dql_strict_mode";
 pub const TRANSACTION_LOGGING_MS: &str = "transaction_duration_before_logging_ms";
@@ -54,7 +53,7 @@ const PARAMETERS: [Parameter; 32] = [
     kept("dql_object_default", Kind::Text("map")),
     used(HISTORY_SIZE, Kind::Count(4096, 0)),
     kept("dql_request_timeout_seconds", Kind::Count(0, 0)),
-    used(RESTRICT_SUBSCRIPTIONS, Kind::Bool(true)),
+    kept("dql_restrict_subscriptions", Kind::Bool(true)),
     kept("dql_select_strict_mode", Kind::Bool(false)),
     kept("dql_slow_request_warn_seconds", Kind::Count(60, 0)),
     used(STATEMENT_CACHE_SIZE, Kind::Count(4096, 0)),

@@ -53,7 +53,13 @@ impl Parsed {
     }
 
     /// Returns the plan of a statement, the last one if nothing has changed that it depends on.
-    pub fn plan(&mut self, text: &str, args: Object, context: &Context<'_>, generation: u64) -> Result<Rc<Plan>, DqlError> {
+    pub fn plan(
+        &mut self,
+        text: &str,
+        args: Object,
+        context: &Context<'_>,
+        generation: u64,
+    ) -> Result<Rc<Plan>, DqlError> {
         if let Some(Known { plan: Some((known, of, plan)), .. }) = self.statements.get(text)
             && *of == generation
             && *known == args

@@ -14,7 +14,6 @@ use crate::draft::Change;
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
 use crate::observer::{Observer, Watched};
-use crate::parameters;
 use crate::pipeline::{Completion, Group, Job, stronger};
 use crate::statement::{Outcome, Prepared, Stop};
 use crate::transaction::Transaction;
@@ -57,7 +56,6 @@ impl<S: Store> Engine<S> {
             indexes: self.indexes.ready(),
             strict: self.strict,
             directives: self.directives.clone(),
-            ..Context::default()
         };
         Prepared::new(&mut self.parsed, text, args, &context, self.indexes.generation())
     }
@@ -331,8 +329,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn subscribe(&mut self, ticket: Ticket, id: SubscriptionId, text: &str, args: &Object) {
         // The other side refuses a larger set, and with it the whole link.
         let oversized = cbor::encode(&Value::Object(args.clone())).len() > STATEMENT_BYTES_MAX;
-        let restricted = self.parameters.is(parameters::RESTRICT_SUBSCRIPTIONS);
-        match dql::subscription(text, args, &Context { restricted, ..Context::default() }) {
+        match dql::subscription(text, args, &Context::default()) {
             Ok(_) if self.subscriptions.len() >= SUBSCRIPTIONS_MAX || oversized => {
                 let message = format!(
                     "a store has at most {SUBSCRIPTIONS_MAX} subscriptions, each with arguments of at most 1 MiB; \

@@ -16,6 +16,7 @@ use crate::draft::{Effect, Write};
 use crate::packed::Packed;
 use crate::parsed::Parsed;
 use crate::random::Random;
+use crate::strict;
 use crate::system::{SYSTEM, SystemRows, reads_system};
 use crate::view::{self, Extent, Row, Scan, View};
 
@@ -30,6 +31,14 @@ pub struct Prepared {
     pub planned_ns: u64,
     /// It names a collection that the peer makes.
     pub reads_system: bool,
+    /// `dql_strict_mode` was on.
+    pub strict: bool,
+}
+
+/// Says whether PROFILE stands in a text, perhaps behind directives.
+fn is_profiled(text: &str) -> bool {
+    const PROFILE: &[u8] = b"PROFILE";
+    text.as_bytes().windows(PROFILE.len()).take(256).any(|word| word.eq_ignore_ascii_case(PROFILE))
 }
 
 /// What a statement came to.
@@ -69,13 +78,13 @@ impl Prepared {
         context: &Context<'_>,
         generation: u64,
     ) -> Result<Prepared, Failure> {
-        let started = context.zones.nanoseconds();
+        // The host's clock is asked for PROFILE only: it costs as much as planning does.
+        let clock = || if is_profiled(&text) { context.zones.nanoseconds() } else { 0 };
+        let started = clock();
         match parsed.plan(&text, args, context, generation) {
             Ok(plan) => {
-                let is_profiled = matches!(*plan, Plan::Profile(_));
-                let ended = if is_profiled { context.zones.nanoseconds() } else { started };
-                let planned_ns = ended.saturating_sub(started);
-                Ok(Prepared { reads_system: reads_system(&plan), text, plan, planned_ns })
+                let planned_ns = clock().saturating_sub(started);
+                Ok(Prepared { reads_system: reads_system(&plan), text, plan, planned_ns, strict: context.strict })
             }
             Err(error) => Err(error.failure(&text)),
         }
@@ -108,7 +117,7 @@ impl Prepared {
         random: &mut Random,
     ) -> Result<Outcome, Stop> {
         let documents = Documents::new(view, system);
-        let work = Work { text: &self.text, view, runner: Runner::new(&documents), stamp };
+        let work = Work { text: &self.text, view, runner: Runner::new(&documents), stamp, strict: self.strict };
         let started = system.clock();
         let mut outcome = work.run(self::work(&self.plan), random)?;
         documents.all_read()?;
@@ -151,6 +160,8 @@ struct Work<'a, S: Store> {
     view: &'a View<'a, S>,
     runner: Runner<'a, Documents<'a, S>>,
     stamp: Stamp,
+    /// What is not declared is a register.
+    strict: bool,
 }
 
 impl<S: Store> Work<'_, S> {
@@ -171,6 +182,7 @@ impl<S: Store> Work<'_, S> {
 
     fn insert(&self, insert: &Insert, random: &mut Random) -> Result<Outcome, Stop> {
         let (view, stamp) = (self.view, self.stamp);
+        refuse_system(&insert.collection)?;
         let types = types_of(&insert.types);
         let mut outcome = Outcome::default();
         let selected = match &insert.query {
@@ -181,6 +193,7 @@ impl<S: Store> Work<'_, S> {
             let id = document.get("_id").map_or_else(|| DocId::new(&Value::Str(random.document_id())), DocId::new);
             let id = id.map_err(|error| failed(ErrorCode::StoreDocumentId, error.to_string()))?;
             let before = view.doc(&insert.collection, &id)?;
+            let types = if self.strict { strict::of_document(&types, document) } else { types.clone() };
             if before.is_absent() && !insert.initial && types.0.is_empty() && insert.returning.is_none() {
                 add_new(&mut outcome, &insert.collection, id, document, stamp)?;
                 continue;
@@ -219,7 +232,11 @@ impl<S: Store> Work<'_, S> {
             if let Some(operations) = operations {
                 let ops: Vec<Op> = operations.into_iter().map(op_of).collect::<Result<_, _>>()?;
                 let touched = Touched::of(&source.collection, row)?;
-                let delta = crdt::edit(&touched.known, &ops, &types, stamp).map_err(refused)?;
+                let mut written = types.clone();
+                if self.strict {
+                    ops.iter().for_each(|op| strict::of_op(&mut written, op));
+                }
+                let delta = crdt::edit(&touched.known, &ops, &written, stamp).map_err(refused)?;
                 self.add(&mut outcome, touched, &delta, Returned { returning: update.returning(), types: &types })?;
             }
             Ok(Scan::Continue)
@@ -299,14 +316,20 @@ fn read<S: Store>(
     extent: Extent,
     visit: impl FnMut(Row<'_>) -> Result<Scan, Stop>,
 ) -> Result<(), Stop> {
-    if source.collection.as_str().starts_with(SYSTEM) {
-        let message = format!("{} is made by the peer and cannot be changed", source.collection);
-        return Err(failed(ErrorCode::QueryUnsupported, message));
-    }
+    refuse_system(&source.collection)?;
     match &source.access {
         Access::All => view.scan(&source.collection, extent, visit),
         access => view.find(&source.collection, access, extent, visit),
     }
+}
+
+/// Refuses to change what the peer itself makes.
+fn refuse_system(collection: &CollectionName) -> Result<(), Stop> {
+    if collection.as_str().starts_with(SYSTEM) {
+        let message = format!("{collection} is made by the peer and cannot be changed");
+        return Err(failed(ErrorCode::QueryUnsupported, message));
+    }
+    Ok(())
 }
 
 /// A document that a statement changes.

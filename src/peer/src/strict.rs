@@ -2,7 +2,7 @@
 //!
 //! The mode is carried out by declaring what the statement leaves open. Source: reference 2.6.
 
-use crdt::{Type, Types};
+use crdt::{Op, Type, Types};
 use value::{Object, Value};
 
 /// Returns the declared types with a REGISTER for every object of a document that has no type.
@@ -14,8 +14,17 @@ pub fn of_document(declared: &Types, document: &Object) -> Types {
     types
 }
 
-/// Adds a REGISTER for what a SET writes, and for what lies above it: a field below a register cannot be written.
-pub fn of_target(types: &mut Types, path: &[String], value: Option<&Value>) {
+/// Adds a REGISTER for what an operation writes, and for what lies above it: a field below a register cannot be written.
+pub fn of_op(types: &mut Types, op: &Op) {
+    match op {
+        Op::Set { path, value } => of_target(types, path, Some(value)),
+        Op::Increment { path, .. } | Op::PnIncrement { path, .. } | Op::Restart { path, .. } | Op::Unset { path } => {
+            of_target(types, path, None);
+        }
+    }
+}
+
+fn of_target(types: &mut Types, path: &[String], value: Option<&Value>) {
     for length in 1..path.len() {
         match type_of(types, &path[..length]) {
             Some(Type::Map) => {}

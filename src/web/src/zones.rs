@@ -55,6 +55,11 @@ impl Zones for IntlZones {
         }
     }
 
+    fn nanoseconds(&self) -> u64 {
+        let now = js::call(&js::global("performance"), "now", &[]).ok().and_then(|now| now.as_f64());
+        (now.unwrap_or(0.0) * 1e6) as u64
+    }
+
     fn local(&self) -> String {
         let options = constructed(&[]).and_then(|formatter| js::call(&formatter, "resolvedOptions", &[]));
         let name = options.ok().and_then(|options| js::property(&options, "timeZone").as_string());

@@ -27,11 +27,21 @@ pub trait Reader {
     /// Shows the documents that a source asks for, until the taker has enough.
     fn read(&self, request: Request<'_>, taker: &mut dyn Taker) -> Result<(), Self::Stop>;
 
+    /// Returns the reason to stop when a statement makes more rows than [`ROWS_MAX`] on its way to the answer; `None`: it
+    /// goes on all the same.
+    fn too_many_rows(&self) -> Option<Self::Stop> {
+        None
+    }
+
     /// Returns how many documents a collection has, if that is known without reading them.
     fn count(&self, _source: &Source) -> Result<Option<u64>, Self::Stop> {
         Ok(None)
     }
 }
+
+/// How many rows joins, set operators and sub-queries of one statement make at most: a join without an index, or a union of
+/// a union, multiplies them, and nothing else ends that.
+pub const ROWS_MAX: u64 = 1_000_000;
 
 /// What is to be read.
 #[derive(Clone, Copy, Debug)]
@@ -134,12 +144,14 @@ pub struct Runner<'r, R: Reader> {
     /// Why a sub-query could not be answered.
     stop: RefCell<Option<R::Stop>>,
     read: Cell<u64>,
+    /// Rows that were made on the way to the answer.
+    made: Cell<u64>,
 }
 
 impl<'r, R: Reader> Runner<'r, R> {
     /// Starts a run.
     pub fn new(reader: &'r R) -> Runner<'r, R> {
-        Runner { reader, answers: RefCell::default(), stop: RefCell::new(None), read: Cell::new(0) }
+        Runner { reader, answers: RefCell::default(), stop: RefCell::new(None), read: Cell::new(0), made: Cell::new(0) }
     }
 
     /// Returns the rows of a query.
@@ -160,6 +172,11 @@ impl<'r, R: Reader> Runner<'r, R> {
     /// Returns how many documents were read.
     pub fn documents_read(&self) -> u64 {
         self.read.get()
+    }
+
+    fn make(&self, rows: usize) -> Result<(), R::Stop> {
+        self.made.set(self.made.get().saturating_add(rows as u64));
+        if self.made.get() > ROWS_MAX { self.reader.too_many_rows().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     fn rows(&self, query: &Query, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
@@ -248,6 +265,7 @@ impl<'r, R: Reader> Runner<'r, R> {
     ) -> Result<Flow, R::Stop> {
         let Some(joined) = join.others.get(place) else { return Ok(run.push(&row)) };
         let candidates = self.side(&joined.side, Some(joined.access(row_environment(&row, around))))?;
+        self.make(candidates.len().max(1))?;
         let mut found = false;
         for candidate in candidates {
             row.insert(joined.side.alias.clone(), Value::Object(candidate));
@@ -287,7 +305,9 @@ impl<'r, R: Reader> Runner<'r, R> {
     fn set(&self, set: &Set, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
         let mut rows = self.rows(&set.first, outer)?;
         for (index, (operator, query)) in set.rest.iter().enumerate() {
-            combine(*operator, &mut rows, self.rows(query, outer)?);
+            let others = self.rows(query, outer)?;
+            self.make(others.len())?;
+            combine(*operator, &mut rows, others);
             // UNION leaves each row once whatever it is given, so of many in a row the last does it for all.
             let is_last = !matches!(set.rest.get(index + 1), Some((SetOperator::Union, _)));
             if is_last && *operator != SetOperator::UnionAll {

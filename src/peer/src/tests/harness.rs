@@ -24,6 +24,8 @@ pub struct Node {
     pub told: BTreeMap<ObserverId, Vec<Vec<Value>>>,
     pub sent_bytes: usize,
     pub asked_for_credentials: usize,
+    /// How often the log was told of a transaction that is open for long.
+    pub long_transactions: usize,
     pub commits: usize,
     config: Config,
 }
@@ -71,6 +73,7 @@ fn node(config: Config, log: Vec<(Seq, Vec<u8>)>, now: Millis) -> Node {
         told: BTreeMap::new(),
         sent_bytes: 0,
         asked_for_credentials: 0,
+        long_transactions: 0,
         commits: 0,
         config,
     }
@@ -288,8 +291,8 @@ impl World {
             | Output::Presence(_)
             | Output::Published { .. }
             | Output::Signal { .. }
-            | Output::Status(_)
-            | Output::TransactionOpen { .. } => {}
+            | Output::Status(_) => {}
+            Output::TransactionOpen { .. } => node.long_transactions += 1,
             Output::Damaged { .. }
             | Output::Load { .. }
             | Output::Maintain { .. }

@@ -10,7 +10,7 @@ use value::{Failure, Millis, Object, Value};
 
 use super::harness::World;
 use super::language::case::{Answer, Case, NOW_MS, offset_in_2024, run_all};
-use super::language::query::{Data, ask};
+use super::language::query::{Data, ask, condition};
 use super::language::random::{XorShift, seed};
 use super::shared::Shared;
 use crate::io::{Input, Reply, Ticket};
@@ -137,6 +137,15 @@ fn differ(seed: u64, rounds: usize, mut place: impl FnMut() -> Box<dyn Place>) {
         for _ in 0..20 {
             let query = ask(&mut random, &data);
             query.compare(&data, place.rows(&query.planned, Object::new()).map_err(|failure| failure.code));
+        }
+        let (condition, touched) = condition(&mut random, &data);
+        for (mutation, changed) in [
+            (format!("UPDATE c SET z = 1 WHERE {condition}"), "SELECT _id FROM c WHERE z = 1"),
+            (format!("DELETE FROM c WHERE {condition} RETURNING _id"), ""),
+        ] {
+            let returned = place.rows(&mutation, Object::new());
+            let found = if changed.is_empty() { returned } else { place.rows(changed, Object::new()) };
+            touched.compare(&data, found.map_err(|failure| failure.code));
         }
     }
 }

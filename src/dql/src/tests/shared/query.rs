@@ -246,6 +246,15 @@ pub fn ask(random: &mut XorShift, data: &Data) -> Asked {
     }
 }
 
+/// Writes a condition on `c`, and the query for what it is true for.
+pub fn condition(random: &mut XorShift, data: &Data) -> (String, Asked) {
+    let mut author = Author { random, data };
+    let depth = author.random.below(4);
+    let condition = author.predicate("", depth);
+    let asked = one(format!("SELECT _id FROM c WHERE {condition}"), false, false);
+    (condition, asked)
+}
+
 fn one(text: String, ordered: bool, equals: bool) -> Asked {
     Asked { naive: text.clone(), planned: text, ordered, equals }
 }
