@@ -114,7 +114,7 @@ impl<'a> Parser<'a> {
 
     fn at(&mut self, symbol: &'static str) -> bool {
         self.tried.push(symbol);
-        self.token.kind == Kind::Symbol(symbol)
+        matches!(self.token.kind, Kind::Symbol(found) if found == symbol)
     }
 
     /// Moves past a word if it is there.

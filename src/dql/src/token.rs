@@ -82,6 +82,17 @@ impl<'a> Lexer<'a> {
     fn skip_blanks(&mut self) -> Result<(), DqlError> {
         loop {
             let rest = &self.text[self.at..];
+            // Nearly always there is one blank, or none.
+            let rest = match rest.as_bytes() {
+                [b' ', ..] => {
+                    self.at += 1;
+                    &rest[1..]
+                }
+                _ => rest,
+            };
+            if rest.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) {
+                return Ok(());
+            }
             let blank = rest.len() - rest.trim_start().len();
             if blank > 0 {
                 self.at += blank;
@@ -98,7 +109,9 @@ impl<'a> Lexer<'a> {
 
     fn symbol(&mut self) -> Result<Kind<'a>, DqlError> {
         let rest = &self.text[self.at..];
-        match SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+        let first = rest.as_bytes().first();
+        let starts = |symbol: &&&str| symbol.as_bytes().first() == first && rest.starts_with(**symbol);
+        match SYMBOLS.iter().find(starts) {
             Some(symbol) => {
                 self.at += symbol.len();
                 Ok(Kind::Symbol(symbol))
@@ -112,7 +125,11 @@ impl<'a> Lexer<'a> {
 
     fn word(&mut self) -> &'a str {
         let rest = &self.text[self.at..];
-        let length = rest.find(|c: char| !(c == '_' || c == '$' || c.is_alphanumeric())).unwrap_or(rest.len());
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'$';
+        let mut length = rest.bytes().take_while(|byte| is_plain(byte)).count();
+        if rest.as_bytes().get(length).is_some_and(|byte| !byte.is_ascii()) {
+            length = rest.find(|c: char| !(c == '_' || c == '$' || c.is_alphanumeric())).unwrap_or(rest.len());
+        }
         self.at += length;
         &rest[..length]
     }
