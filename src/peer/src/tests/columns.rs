@@ -3,8 +3,10 @@
 //! Method: random commits by two tabs, inside and outside of transactions; between them each random query is asked three
 //! times, since the third is answered by what is kept. `SELECT *` reads every document, and so says what there is.
 
+use std::collections::BTreeMap;
+
 use store::Durability;
-use value::{Object, Value};
+use value::{ErrorCode, Object, Value};
 
 use super::language::query::{Asked, Data, ask, condition};
 use super::language::random::{XorShift, seed};
@@ -29,12 +31,23 @@ impl Tabs {
         Tabs { shared, tabs, open: None }
     }
 
-    fn execute(&mut self, tab: usize, transaction: Option<TransactionId>, text: &str, args: Object) -> Vec<Value> {
+    /// Runs a statement; `None` if its transaction was lost, because its tab had slept for too long.
+    fn execute(
+        &mut self,
+        tab: usize,
+        transaction: Option<TransactionId>,
+        text: &str,
+        args: Object,
+    ) -> Option<Vec<Value>> {
         let ticket = self.shared.ticket();
         let durability = Durability::Relaxed;
         self.shared.input(tab, Input::Execute { ticket, transaction, text: text.to_owned(), args, durability });
         match self.shared.answer(tab, ticket) {
-            Ok(Reply::Rows { rows, .. }) => rows,
+            Ok(Reply::Rows { rows, .. }) => Some(rows),
+            Err(failure) if failure.code == ErrorCode::StoreTransactionConflict && transaction.is_some() => {
+                self.open = None;
+                None
+            }
             other => panic!("{text}: {other:?}"),
         }
     }
@@ -59,7 +72,7 @@ impl Tabs {
     /// Changes documents in a tab, in its transaction if it has one open.
     fn change(&mut self, random: &mut XorShift, tab: usize, large: bool) {
         let inside = self.open.filter(|(of, _)| *of == tab).map(|(_, id)| id);
-        let data = self.data(tab, inside);
+        let Some(data) = self.data(tab, inside) else { return };
         let (condition, _) = condition(random, &data);
         let fresh = Data::new(random);
         let mut args = Object::new();
@@ -72,7 +85,8 @@ impl Tabs {
             }
             2 if large => {
                 let first = random.below(800) as i64;
-                let one = |id: i64| Value::from([("_id", Value::Int(id)), ("n", Value::Int(id % 7)), ("a", Value::Int(id))]);
+                let one =
+                    |id: i64| Value::from([("_id", Value::Int(id)), ("n", Value::Int(id % 7)), ("a", Value::Int(id))]);
                 let last = first + random.below(400) as i64;
                 args.insert("all".to_owned(), Value::Array((first..last).map(one).collect()));
                 "INSERT INTO c DOCUMENTS (:all) ON ID CONFLICT DO UPDATE".to_owned()
@@ -87,18 +101,19 @@ impl Tabs {
         self.execute(tab, inside, &text, args);
     }
 
-    fn data(&mut self, tab: usize, inside: Option<TransactionId>) -> Data {
-        let mut all = |name: &str| {
-            let rows = self.execute(tab, inside, &format!("SELECT * FROM {name}"), Object::new());
-            (name.to_owned(), rows.into_iter().filter_map(Value::into_object).collect())
-        };
-        Data { documents: [all("c"), all("d")].into(), indexes: Vec::new() }
+    fn data(&mut self, tab: usize, inside: Option<TransactionId>) -> Option<Data> {
+        let mut documents = BTreeMap::new();
+        for name in ["c", "d"] {
+            let rows = self.execute(tab, inside, &format!("SELECT * FROM {name}"), Object::new())?;
+            documents.insert(name.to_owned(), rows.into_iter().filter_map(Value::into_object).collect());
+        }
+        Some(Data { documents, indexes: Vec::new() })
     }
 
-    /// Asks one query three times, and perhaps the same with other numbers behind it.
+    /// Asks one query three times.
     fn ask(&mut self, tab: usize, inside: Option<TransactionId>, data: &Data, query: &Asked) {
         for _ in 0..3 {
-            let rows = self.execute(tab, inside, &query.planned, Object::new());
+            let Some(rows) = self.execute(tab, inside, &query.planned, Object::new()) else { return };
             query.compare(data, Ok(rows));
         }
     }
@@ -148,7 +163,7 @@ fn differ(seed: u64, rounds: usize) {
             for tab in tabs.tabs {
                 let inside = tabs.open.filter(|(of, _)| *of == tab).map(|(_, id)| id);
                 for inside in [None, inside] {
-                    let data = tabs.data(tab, inside);
+                    let Some(data) = tabs.data(tab, inside) else { break };
                     for _ in 0..2 {
                         let query = if large || random.percent(40) {
                             tied(&mut random, &data)
