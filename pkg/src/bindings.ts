@@ -27,7 +27,7 @@ export type Peer = { [M in keyof Methods]: Across<Methods[M]> } & {
 export interface RawRows {
   readonly bytes?: Uint8Array;
   readonly ends?: Uint32Array;
-  /** A CBOR array of `_id`s; none for a SELECT. */
+  /** A CBOR array of `_id`s; none where nothing was touched. */
   readonly mutated?: Uint8Array;
   readonly commit?: bigint;
 }
