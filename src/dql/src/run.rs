@@ -118,7 +118,8 @@ impl<'a> SelectRun<'a> {
     }
 
     fn wants_row(&self, environment: Environment<'_>) -> bool {
-        self.holds(environment) && !self.comes_too_late(environment)
+        // The place of most rows is known to be too late before WHERE is.
+        !self.comes_too_late(environment) && self.holds(environment)
     }
 
     /// Says whether as many rows are held as are wanted, and all go before this one.
@@ -153,7 +154,7 @@ impl<'a> SelectRun<'a> {
             return false;
         }
         let environment = Environment { fields: Some(row), around: self.around, ..Environment::default() };
-        if self.holds(environment) && !self.goes_last(&self.previewed, environment) {
+        if !self.goes_last(&self.previewed, environment) && self.holds(environment) {
             let place = Place { tie: number, ..self.place(environment) };
             self.previewed.insert(place, number);
             if self.wanted().is_some_and(|wanted| self.previewed.len() > wanted) {

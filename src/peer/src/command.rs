@@ -61,9 +61,9 @@ impl<S: Store> Engine<S> {
 
     /// Returns when a transaction is open for so long that the log is told, or a live query over what the peer makes is due.
     pub(crate) fn statement_timeout(&self) -> Option<Millis> {
-        let untold = self.transactions.open.values().filter(|transaction| !transaction.told);
-        let patience = self.parameters.count(TRANSACTION_LOGGING_MS) as u64;
-        let transactions = untold.map(|transaction| transaction.since.plus(patience)).min();
+        let mut untold = self.transactions.open.values().filter(|transaction| !transaction.told);
+        let since = untold.next().map(|first| untold.map(|other| other.since).fold(first.since, Millis::min));
+        let transactions = since.map(|since| since.plus(self.parameters.count(TRANSACTION_LOGGING_MS) as u64));
         let ticks = self.observers.values().any(|observer| observer.prepared.reads_system).then_some(self.system_tick);
         transactions.into_iter().chain(ticks).min()
     }

@@ -7,8 +7,8 @@ use value::{ErrorCode, Millis, Object, Value};
 use crate::statement::{Outcome, Stop};
 use crate::system::{object, text};
 
-/// Characters of a statement that are kept: a text may hold a megabyte of data.
-const TEXT_CHARS_MAX: usize = 512;
+/// Bytes of a statement that are kept: a text may hold a megabyte of data.
+const TEXT_BYTES_MAX: usize = 512;
 
 /// A statement that was carried out, or failed.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ impl History {
             return;
         }
         self.past.truncate(self.max - 1);
-        let text = statement.chars().take(TEXT_CHARS_MAX).collect();
+        let end = (0..=statement.len().min(TEXT_BYTES_MAX)).rev().find(|end| statement.is_char_boundary(*end));
+        let text = statement[..end.unwrap_or(0)].to_owned();
         let (rows, mutated) = result.unwrap_or_default();
         self.past.push_front(Past { text, at, rows, mutated, error: result.err() });
     }

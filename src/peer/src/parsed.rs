@@ -6,7 +6,7 @@ use std::rc::Rc;
 use dql::{Context, DqlError, Plan, Statement};
 use value::{Object, Value};
 
-use crate::system::{object, text};
+use crate::system::{object, reads_system, text};
 
 /// The statements that were parsed last: an application repeats few texts with other arguments.
 #[derive(Debug)]
@@ -17,6 +17,21 @@ pub struct Parsed {
     max: usize,
 }
 
+/// A plan, and whether it names a collection that the peer makes.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Rc<Plan>,
+    /// Whether it reads a system collection.
+    pub reads_system: bool,
+}
+
+impl Planned {
+    fn new(plan: Plan) -> Planned {
+        Planned { reads_system: reads_system(&plan), plan: Rc::new(plan) }
+    }
+}
+
 /// A statement that was parsed.
 #[derive(Debug)]
 struct Known {
@@ -24,7 +39,7 @@ struct Known {
     /// When it was used last.
     used: u64,
     /// Its last plan: for which arguments, and of which generation of indexes.
-    plan: Option<(Object, u64, Rc<Plan>)>,
+    plan: Option<(Object, u64, Planned)>,
 }
 
 impl Default for Parsed {
@@ -59,20 +74,20 @@ impl Parsed {
         args: Object,
         context: &Context<'_>,
         generation: u64,
-    ) -> Result<Rc<Plan>, DqlError> {
+    ) -> Result<Planned, DqlError> {
         if let Some(Known { plan: Some((known, of, plan)), .. }) = self.statements.get(text)
             && *of == generation
             && *known == args
         {
-            return Ok(Rc::clone(plan));
+            return Ok(plan.clone());
         }
         let statement = self.statement(text)?;
         if !is_repeatable(text, &statement, &args) {
-            return dql::plan_owned(&statement, args, context).map(Rc::new);
+            return dql::plan_owned(&statement, args, context).map(Planned::new);
         }
-        let plan = Rc::new(dql::plan(&statement, &args, context)?);
+        let plan = Planned::new(dql::plan(&statement, &args, context)?);
         if let Some(known) = self.statements.get_mut(text) {
-            known.plan = Some((args, generation, Rc::clone(&plan)));
+            known.plan = Some((args, generation, plan.clone()));
         }
         Ok(plan)
     }

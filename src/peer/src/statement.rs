@@ -14,10 +14,10 @@ use value::{CollectionName, DocId, ErrorCode, Failure, Object, Value};
 use crate::documents::Documents;
 use crate::draft::{Effect, Write};
 use crate::packed::Packed;
-use crate::parsed::Parsed;
+use crate::parsed::{Parsed, Planned};
 use crate::random::Random;
 use crate::strict;
-use crate::system::{SYSTEM, SystemRows, reads_system};
+use crate::system::{SYSTEM, SystemRows};
 use crate::view::{self, Extent, Row, Scan, View};
 
 /// A statement that was parsed and joined with its arguments.
@@ -82,9 +82,9 @@ impl Prepared {
         let clock = || if is_profiled(&text) { context.zones.nanoseconds() } else { 0 };
         let started = clock();
         match parsed.plan(&text, args, context, generation) {
-            Ok(plan) => {
+            Ok(Planned { plan, reads_system }) => {
                 let planned_ns = clock().saturating_sub(started);
-                Ok(Prepared { reads_system: reads_system(&plan), text, plan, planned_ns, strict: context.strict })
+                Ok(Prepared { reads_system, text, plan, planned_ns, strict: context.strict })
             }
             Err(error) => Err(error.failure(&text)),
         }
