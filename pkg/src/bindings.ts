@@ -27,7 +27,7 @@ export type Peer = { [M in keyof Methods]: Across<Methods[M]> } & {
 export interface RawRows {
   readonly bytes?: Uint8Array;
   readonly ends?: Uint32Array;
-  /** A CBOR array of `_id`s; none for a SELECT. */
+  /** A CBOR array of `_id`s; none where nothing was touched. */
   readonly mutated?: Uint8Array;
   readonly commit?: bigint;
 }
@@ -130,8 +130,11 @@ export type EventSink = <K extends keyof EngineEvents>(kind: K, value: EngineEve
 
 /** One thing that is not as it should be. */
 export interface VerifyFinding {
-  /** `orphan`: a block that nothing needs; it wastes space and harms nothing. */
-  readonly kind: 'block' | 'log' | 'manifest' | 'orphan' | 'row';
+  /**
+   * `orphan`: a block that nothing needs; it wastes space and harms nothing. `index`: an index whose rows are not those of the documents;
+   * drop it and create it again.
+   */
+  readonly kind: 'block' | 'index' | 'log' | 'manifest' | 'orphan' | 'row';
   /** Which one. */
   readonly name: string;
   /** What is wrong with it. */
@@ -151,6 +154,8 @@ export interface VerifyReport {
     /** Tombstones and superseded rows included. */
     readonly rows: number;
     readonly orphans: number;
+    /** Rows of indexes that were compared with the documents; 0 where something else is wrong with the store. */
+    readonly indexRows: number;
     /** Findings beyond the 1,000. */
     readonly untold: number;
   };

@@ -67,7 +67,7 @@ const NO_ENDS = new Uint32Array();
 
 /** The answer to a statement. */
 export class QueryResult<T = any> {
-  /** The rows of a SELECT, in order. */
+  /** The rows of a SELECT, of RETURNING, or of what a statement tells (EXPLAIN, PROFILE, ADVISE, SHOW), in order. */
   readonly items: QueryResultItem<T>[];
   /** Where the write is in the commit log; `null` for a read, in a transaction, or when nothing changed. */
   readonly commitID: bigint | null;
@@ -83,7 +83,7 @@ export class QueryResult<T = any> {
     this.#mutated = rows.mutated;
   }
 
-  /** Returns the `_id`s of the documents that a mutation touched. */
+  /** Returns the `_id`s of the documents that a mutation touched, whether or not it has RETURNING. */
   mutatedDocumentIDsV2(): any[] {
     return this.#mutated === undefined ? [] : (CBOR.decode(this.#mutated) as any[]);
   }

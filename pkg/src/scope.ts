@@ -50,7 +50,9 @@ export class Scope {
   }
 }
 
-const WRITES = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:INSERT|UPDATE|DELETE|EVICT)\b/i;
+/** Blanks and comments. */
+const GAP = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)`;
+const WRITES = new RegExp(`^${GAP}*(?:(?:PROFILE${GAP}+)?(?:INSERT|UPDATE|DELETE|EVICT)|CREATE|DROP|ADVISE${GAP}+AND)\\b`, 'i');
 
 /** @internal Says whether a statement would wait for an open transaction to end. */
 export function isWriting(statement: string): boolean {

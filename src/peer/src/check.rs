@@ -33,7 +33,7 @@ impl Content for EngineContent {
                 Ok(()) => Ok(()),
                 Err(error) => Err(format!("the catalogue of the indexes: {error}")),
             },
-            // What it has to be only its index knows: `check_indexes` looks at all rows of one together.
+            // What it has to be only its index knows: `IndexWalk` looks at all rows of one together.
             Some(Parsed::IndexRow { .. }) => Ok(()),
             None => Err("its key names nothing that this version knows".to_owned()),
         }

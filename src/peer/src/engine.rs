@@ -15,7 +15,7 @@ use crate::config::{Boot, Config};
 use crate::cursor::Cursors;
 use crate::history::History;
 use crate::index::{IndexJob, IndexListing, Indexes};
-use crate::io::{Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
+use crate::io::{IndexWalk, Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
 use crate::log_tail::LogTail;
 use crate::network::Network;
 use crate::observer::{Observer, Watched};
@@ -62,6 +62,7 @@ pub struct Engine<S> {
     pub(crate) reads: Vec<(Ticket, Rc<Prepared>)>,
     /// Pages of stored documents that wait for their turn or for blocks.
     pub(crate) pages: Vec<(Ticket, PageRequest)>,
+    pub(crate) index_walks: Vec<(Ticket, Box<IndexWalk>)>,
     pub(crate) observers: SmallMap<ObserverId, Observer>,
     /// What they look at; nothing since there are others.
     pub(crate) watched: Option<Watched>,
@@ -116,6 +117,7 @@ impl<S: Store> Engine<S> {
             transactions: Transactions::default(),
             reads: Vec::new(),
             pages: Vec::new(),
+            index_walks: Vec::new(),
             observers: SmallMap::new(),
             watched: None,
             subscriptions: SmallMap::new(),
@@ -208,6 +210,7 @@ impl<S: Store> Engine<S> {
                 self.watched = None;
             }
             Input::Unsubscribe { subscription } => self.unsubscribe(subscription),
+            Input::WalkIndexes { ticket, walk } => self.walk_indexes(ticket, walk),
         }
         self.advance();
     }
@@ -252,6 +255,7 @@ impl<S: Store> Engine<S> {
             self.run_transactions();
             self.run_reads();
             self.run_pages();
+            self.run_index_walks();
             self.run_observers();
             self.run_links();
             self.ask_to_reboot();
@@ -373,7 +377,8 @@ impl<S: Store> Engine<S> {
         self.fail_pipeline(&failure);
         let reads = std::mem::take(&mut self.reads).into_iter().map(|(ticket, _)| ticket);
         let pages = std::mem::take(&mut self.pages).into_iter().map(|(ticket, _)| ticket);
-        for ticket in reads.chain(pages) {
+        let walks = std::mem::take(&mut self.index_walks).into_iter().map(|(ticket, _)| ticket);
+        for ticket in reads.chain(pages).chain(walks) {
             self.reply(ticket, Err(failure.clone()));
         }
         self.fail_transactions(&failure);

@@ -23,7 +23,7 @@ mod key;
 mod scan;
 
 pub use catalogue::{Catalogue, IndexListing};
-pub use check::check_indexes;
+pub use check::{IndexFinding, IndexWalk};
 pub use job::{IndexChange, IndexDefinition, IndexJob};
 
 use build::StepSize;

@@ -13,7 +13,7 @@ mod shown;
 
 pub use dql::{Index, IndexKey};
 
-pub use crate::index::{IndexChange, IndexDefinition, IndexListing};
+pub use crate::index::{IndexChange, IndexDefinition, IndexListing, IndexWalk};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
 pub use shown::{BigPeerState, LinkStatus, PeerInfo, PresenceGraph, Status};
 
@@ -300,6 +300,13 @@ pub enum Input {
         /// Which.
         subscription: SubscriptionId,
     },
+    /// Compares some more index rows with the documents. Reply: `IndexesWalked`.
+    WalkIndexes {
+        /// Of the reply.
+        ticket: Ticket,
+        /// How far it is.
+        walk: Box<IndexWalk>,
+    },
 }
 
 /// What became of a commit.
@@ -440,6 +447,8 @@ pub enum Reply {
         /// Documents that the import has changed.
         changed: u64,
     },
+    /// A walk over the indexes has made a step.
+    IndexesWalked(Box<IndexWalk>),
     /// The credentials were accepted.
     LoggedIn,
     /// Stored documents.

@@ -53,7 +53,7 @@ mod view;
 pub use check::EngineContent;
 pub use config::{Boot, Config, Role};
 pub use engine::Engine;
-pub use index::check_indexes;
+pub use index::{IndexFinding, IndexWalk};
 pub use layout::DocumentLayout;
 pub use record::{Part, Record};
 

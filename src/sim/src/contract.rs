@@ -44,6 +44,7 @@ impl Contract {
             }
             Input::Page { ticket, .. } => self.expect_reply(*ticket, "Page"),
             Input::Subscribe { ticket, .. } => self.expect_reply(*ticket, "Subscribe"),
+            Input::WalkIndexes { ticket, .. } => self.expect_reply(*ticket, "WalkIndexes"),
             Input::Committed { ticket, .. } => {
                 debug_assert_eq!(self.commit, Some(*ticket), "the simulator answers what was asked");
                 self.commit = None;

@@ -77,7 +77,7 @@ impl Cluster {
         match problems {
             Ok(problems) => {
                 if let Some(problem) = problems.first() {
-                    self.fail(Checker::Indexes, format!("peer {node}: {problem}, and {} more", problems.len() - 1));
+                    self.fail(Checker::Indexes, format!("peer {node}: {problem:?}, and {} more", problems.len() - 1));
                 }
             }
             // Another tab has compacted; this one will notice when it reads.

@@ -3,7 +3,7 @@
 //! The only file that names the engine's type; all others see inputs, outputs and a time.
 
 use peer::io::{IndexListing, Input, Output};
-use peer::{Boot, Config, Engine, Role};
+use peer::{Boot, Config, Engine, IndexFinding, Role};
 use store::{BlockId, BootImage, Lsm, LsmConfig, ReadError, Store};
 use value::{Millis, Object, PeerKey, ReplicaId, Seq, StoreId};
 
@@ -25,7 +25,7 @@ pub trait Machine {
     /// Returns the indexes.
     fn indexes(&self) -> Vec<IndexListing>;
     /// Returns what is wrong with the rows of the indexes; `read` reads blocks.
-    fn check_indexes(&mut self, read: BlockReader<'_>) -> Result<Vec<String>, ReadError>;
+    fn check_indexes(&mut self, read: BlockReader<'_>) -> Result<Vec<IndexFinding>, ReadError>;
 }
 
 /// Reads blocks of a disk.
@@ -48,7 +48,7 @@ impl<S: Store> Machine for Engine<S> {
         Engine::indexes(self)
     }
 
-    fn check_indexes(&mut self, read: BlockReader<'_>) -> Result<Vec<String>, ReadError> {
+    fn check_indexes(&mut self, read: BlockReader<'_>) -> Result<Vec<IndexFinding>, ReadError> {
         Engine::check_indexes(self, read)
     }
 }

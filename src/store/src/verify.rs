@@ -39,6 +39,8 @@ pub trait Content {
 pub enum FindingKind {
     /// A block.
     Block,
+    /// An index, whose rows are not those of the documents; told by whoever knows indexes.
+    Index,
     /// A log record.
     Log,
     /// The manifest.
@@ -54,6 +56,7 @@ impl FindingKind {
     pub fn as_str(self) -> &'static str {
         match self {
             FindingKind::Block => "block",
+            FindingKind::Index => "index",
             FindingKind::Log => "log",
             FindingKind::Manifest => "manifest",
             FindingKind::Orphan => "orphan",
@@ -88,6 +91,8 @@ pub struct VerifyCounts {
     pub rows: u64,
     /// Blocks that no manifest names.
     pub orphans: u64,
+    /// Live rows of indexes that were compared with the documents; counted by whoever knows indexes.
+    pub index_rows: u64,
 }
 
 /// What a walk has found.
@@ -107,7 +112,8 @@ impl VerifyReport {
         self.untold == 0 && self.findings.iter().all(|finding| finding.kind == FindingKind::Orphan)
     }
 
-    fn tell(&mut self, kind: FindingKind, name: impl fmt::Display, problem: impl fmt::Display) {
+    /// Adds a finding; beyond 1,000 they are counted.
+    pub fn tell(&mut self, kind: FindingKind, name: impl fmt::Display, problem: impl fmt::Display) {
         if self.findings.len() == FINDINGS_MAX {
             self.untold += 1;
         } else {

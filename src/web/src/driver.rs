@@ -315,7 +315,8 @@ pub fn arguments(bytes: &[u8]) -> Result<Object, JsValue> {
 fn settle(done: &Deferred, result: Result<Reply, Failure>) {
     match result {
         Ok(Reply::Begun(transaction)) => done.resolve(&JsValue::from_f64(transaction.0 as f64)),
-        Ok(Reply::Done | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
+        // A walk is for verification, which takes the answer itself.
+        Ok(Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
         Ok(Reply::Imported { changed }) => done.resolve(&JsValue::from_f64(changed as f64)),
         Ok(Reply::Page(page)) => done.resolve(&crate::backup::page(page)),
         Ok(Reply::Ended { commit }) => done.resolve(&crate::view::seq(commit)),

@@ -84,6 +84,7 @@ async fn run(
         | Reply::Done
         | Reply::Ended { .. }
         | Reply::Imported { .. }
+        | Reply::IndexesWalked(_)
         | Reply::LoggedIn
         | Reply::Page(_) => Err(Failure::new(ErrorCode::Internal, "the engine gave an answer of another kind").into()),
     }

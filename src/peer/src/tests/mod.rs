@@ -8,6 +8,7 @@ mod export;
 mod harness;
 mod index;
 mod index_scan;
+mod index_walk;
 #[path = "../../../dql/src/tests/shared/mod.rs"]
 #[allow(dead_code, reason = "the language's own tests use the rest")]
 mod language;
