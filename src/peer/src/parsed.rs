@@ -123,7 +123,7 @@ fn is_repeatable(text: &str, statement: &Statement, args: &Object) -> bool {
         && matches!(statement, Statement::Delete(_) | Statement::Select(_) | Statement::Update(_))
         && args.len() <= 16
         && args.values().all(is_small)
-        && !OF_NOW.iter().any(|name| holds_time(name))
+        && !OF_NOW.iter().any(holds_time)
 }
 
 #[cfg(test)]
