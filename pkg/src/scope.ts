@@ -3,7 +3,8 @@
  *
  * A browser has no context that follows an `await`. What is known: a scope starts with a call, and goes on in the microtasks after
  * one of its statements is answered. Inside is therefore the call itself and the first microtasks behind such an answer, unless
- * something else of ours is answered or called in between. So code outside is never taken for inside; code inside that has awaited
+ * something else of ours is answered or called in between, or was just before: the engine answers several callers in one go, and
+ * what each of them does next is a matter of how many microtasks it takes. So code outside is never taken for inside; code inside that has awaited
  * something else first is not seen, and only the warning about long transactions tells of it.
  */
 
@@ -14,6 +15,8 @@ const MICROTASKS = 8;
 export class Scope {
   #entered = 0;
   #depth = 0;
+  /** How many others were just answered, and may go on in one of the next microtasks. */
+  #others = 0;
 
   /** Whether code that runs now runs inside a scope. */
   get isInside(): boolean {
@@ -34,7 +37,7 @@ export class Scope {
   /** A statement of the scope was answered: what runs next goes on inside. */
   enter(): void {
     const entered = ++this.#entered;
-    this.#depth = 1;
+    this.#depth = this.#others > 0 ? 0 : 1;
     const wait = (left: number): void => {
       if (this.#entered !== entered) return;
       if (left === 0) this.#depth = 0;
@@ -47,6 +50,12 @@ export class Scope {
   leave(): void {
     this.#entered += 1;
     this.#depth = 0;
+    this.#others += 1;
+    const wait = (left: number): void => {
+      if (left === 0) this.#others -= 1;
+      else queueMicrotask(() => wait(left - 1));
+    };
+    wait(MICROTASKS);
   }
 }
 

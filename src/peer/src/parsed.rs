@@ -75,10 +75,12 @@ impl Parsed {
         context: &Context<'_>,
         generation: u64,
     ) -> Result<Planned, DqlError> {
-        if let Some(Known { plan: Some((known, of, plan)), .. }) = self.statements.get(text)
+        if let Some(Known { plan: Some((known, of, plan)), used, .. }) = self.statements.get_mut(text)
             && *of == generation
             && *known == args
         {
+            self.uses += 1;
+            *used = self.uses;
             return Ok(plan.clone());
         }
         let statement = self.statement(text)?;
@@ -136,5 +138,23 @@ fn is_repeatable(text: &str, statement: &Statement, args: &Object) -> bool {
         && matches!(statement, Statement::Delete(_) | Statement::Select(_) | Statement::Update(_))
         && args.len() <= 16
         && args.values().all(is_small)
-        && !OF_NOW.iter().any(|name| holds_time(name))
+        && !OF_NOW.iter().any(holds_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_that_is_used_again_and_again_is_not_the_oldest() {
+        let mut parsed = Parsed::default();
+        parsed.limit(4);
+        let context = Context::default();
+        let mut plan = |text: &str| parsed.plan(text, Object::new(), &context, 0).expect("valid");
+        let hot = plan("SELECT a FROM c");
+        for number in 0..20 {
+            plan(&format!("SELECT {number} AS n FROM c"));
+            assert!(Rc::ptr_eq(&hot, &plan("SELECT a FROM c")), "after {number} others");
+        }
+    }
 }

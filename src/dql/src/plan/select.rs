@@ -280,6 +280,16 @@ impl Select {
         }
         let (From::Collection(source), Some((indexes, hints))) = (&self.from, way) else { return };
         let mut access = source.access.clone();
+        if self.orders_first_of_equals() {
+            // Which of the documents with equal rows is the first must not depend on the index: they come by their keys.
+            if let Access::Index(_) = access {
+                access = Access::Intersection(vec![access]);
+            }
+            if let From::Collection(source) = &mut self.from {
+                source.access = access;
+            }
+            return;
+        }
         let sorts = !self.order.is_empty() && self.grouping.is_none() && self.windows.is_empty();
         if let Some(scan) = self.whole_scan(&access, &indexes, sorts, &hints) {
             access = Access::Index(scan);
@@ -294,6 +304,19 @@ impl Select {
             source.access = access;
         }
         self.indexes = indexes;
+    }
+
+    /// Says whether the place of a distinct row depends on which of the documents with that row comes first.
+    fn orders_first_of_equals(&self) -> bool {
+        let is_shown = |key: &Code| {
+            let shows = |item: &Item| match item {
+                Item::All => true,
+                Item::Field(_, code) => code == key,
+                Item::AllOf(_) | Item::Without(_) => false,
+            };
+            self.projection.iter().any(shows)
+        };
+        self.distinct && self.grouping.is_none() && !self.order.iter().all(|(key, _)| is_shown(key))
     }
 
     /// Returns an index to read as a whole: in the wanted order up to a limit, or instead of larger documents.

@@ -345,13 +345,17 @@ impl<R: Reader> Answerer for Runner<'_, R> {
         {
             return Some(Rc::clone(known));
         }
-        let rows = match self.rows(&subquery.query, Some(&outer)) {
+        let mut rows = match self.rows(&subquery.query, Some(&outer)) {
             Ok(rows) => rows,
             Err(stop) => {
                 *self.stop.borrow_mut() = Some(stop);
                 return None;
             }
         };
+        if subquery.kind == SubqueryKind::Scalar {
+            // The first row counts, even if its value is missing.
+            rows.truncate(1);
+        }
         let is_value = subquery.query.columns() == Some(1) && subquery.kind != SubqueryKind::Exists;
         let value = |row: Value| match row {
             Value::Object(fields) if is_value => fields.into_iter().next().map(|(_, value)| value),
