@@ -31,6 +31,8 @@ const WISHES_MAX: usize = 64;
 pub struct Columns {
     kept: RefCell<SmallMap<CollectionName, Rc<Kept>>>,
     wished: RefCell<SmallMap<CollectionName, Vec<String>>>,
+    /// Fields that together did not fit.
+    refused: RefCell<SmallMap<CollectionName, Vec<String>>>,
 }
 
 /// The kept fields of one collection, by document in the order of keys.
@@ -68,6 +70,10 @@ impl Columns {
         if self.kept.borrow().get(collection).is_some_and(|kept| names.iter().all(|name| kept.names.contains(name))) {
             return Wish::Kept;
         }
+        let is_refused = |refused: &Vec<String>| refused.iter().all(|name| names.contains(name));
+        if self.refused.borrow().get(collection).is_some_and(is_refused) {
+            return Wish::None;
+        }
         let mut wished = self.wished.borrow_mut();
         let known = wished.get(collection).is_some_and(|known| names.iter().all(|name| known.contains(name)));
         if !known {
@@ -91,8 +97,13 @@ impl Columns {
         all.remove(collection);
         let others: usize = all.values().map(|kept| kept.bytes).sum();
         if kept.bytes > BYTES_MAX {
-            // It never fits: the wish is forgotten, so that no scan gathers in vain each time.
+            // It is noted, so that no scan gathers in vain each time. Some of the fields alone may fit.
             self.wished.borrow_mut().remove(collection);
+            let mut refused = self.refused.borrow_mut();
+            if refused.len() >= WISHES_MAX {
+                refused.clear();
+            }
+            refused.insert(collection.clone(), kept.names);
             return;
         }
         if others + kept.bytes > BYTES_MAX {
@@ -109,6 +120,7 @@ impl Columns {
     /// Forgets everything.
     pub fn forget(&mut self) {
         self.kept.get_mut().clear();
+        self.refused.get_mut().clear();
     }
 
     /// Takes the changes of a commit.
@@ -131,6 +143,9 @@ impl Columns {
                 }
                 _ => _ = all.remove(&collection),
             }
+        }
+        if all.values().map(|kept| kept.bytes).sum::<usize>() > BYTES_MAX {
+            all.clear();
         }
     }
 }
@@ -227,15 +242,24 @@ impl Kept {
 
 /// Roughly how much memory the kept fields of a document take, bytes.
 fn size(id: &DocId, values: &[Option<Value>]) -> usize {
-    let heap = |value: &Value| match value {
-        Value::Str(text) => text.len() + 16,
-        Value::Bytes(bytes) => bytes.len() + 16,
-        // Nested values are rare here; their nodes are larger than what they hold.
-        Value::Array(_) | Value::Object(_) => 512,
-        Value::Bool(_) | Value::Float(_) | Value::Int(_) | Value::Null => 0,
-    };
     let values: usize = values.iter().map(|value| size_of::<Option<Value>>() + value.as_ref().map_or(0, heap)).sum();
     id.as_bytes().len() + 48 + values
+}
+
+/// Roughly how much memory a value takes beside itself, bytes.
+fn heap(value: &Value) -> usize {
+    const NODE: usize = 16;
+    match value {
+        Value::Str(text) => text.len() + NODE,
+        Value::Bytes(bytes) => bytes.len() + NODE,
+        Value::Array(items) => NODE + items.iter().map(|item| size_of::<Value>() + heap(item)).sum::<usize>(),
+        Value::Object(fields) => {
+            let field =
+                |(name, value): (&String, &Value)| name.len() + size_of::<(String, Value)>() + NODE + heap(value);
+            NODE + fields.iter().map(field).sum::<usize>()
+        }
+        Value::Bool(_) | Value::Float(_) | Value::Int(_) | Value::Null => 0,
+    }
 }
 
 #[cfg(test)]
@@ -285,5 +309,47 @@ mod tests {
         let kept = columns.of(&collection).expect("it is kept");
         let counted: usize = model.iter().map(|(id, value)| size(id, &[Some(value.clone())])).sum();
         assert_eq!((kept.bytes, kept.len()), (counted, model.len()));
+    }
+
+    #[test]
+    fn what_lies_in_nested_values_counts() {
+        let id = DocId::new(&Value::Int(1)).expect("an id");
+        let text = Value::Str("x".repeat(10_000));
+        let nested = Value::from([("a", Value::Array(vec![text.clone(), Value::from([("b", text)])]))]);
+        assert!(size(&id, &[Some(nested)]) > 20_000);
+    }
+
+    #[test]
+    fn fields_that_do_not_fit_are_gathered_once() {
+        let collection = CollectionName::new("c").expect("a name");
+        let mut columns = Columns::default();
+        let needed = Needed::Named(vec!["a".to_owned()]);
+        let mut gathered = 0;
+        for _ in 0..10 {
+            if let Wish::Keep(names) = columns.wish(&collection, &needed) {
+                gathered += 1;
+                columns.keep(&collection, Kept { bytes: BYTES_MAX + 1, ..Kept::new(names) });
+            }
+        }
+        assert_eq!(gathered, 1);
+        // Other fields may fit.
+        let other = Needed::Named(vec!["b".to_owned()]);
+        assert!(matches!(columns.wish(&collection, &other), Wish::None));
+        let Wish::Keep(names) = columns.wish(&collection, &other) else { panic!("it was wanted twice") };
+        assert_eq!(names, ["b"]);
+        columns.forget();
+        assert!(matches!(columns.wish(&collection, &needed), Wish::None), "the store is another one");
+    }
+
+    #[test]
+    fn collections_that_grow_stay_under_the_budget_together() {
+        let mut columns = Columns::default();
+        let [first, second] = ["c", "d"].map(|name| CollectionName::new(name).expect("a name"));
+        columns.keep(&first, Kept::new(vec!["a".to_owned()]));
+        columns.keep(&second, Kept { bytes: BYTES_MAX - 100, ..Kept::new(vec!["a".to_owned()]) });
+        assert!(columns.of(&first).is_some() && columns.of(&second).is_some());
+        columns.published(&[change(1, Some(&"x".repeat(1_000)))]);
+        let held = [&first, &second].map(|name| columns.of(name).map_or(0, |kept| kept.bytes));
+        assert!(held.iter().sum::<usize>() <= BYTES_MAX, "{held:?}");
     }
 }

@@ -70,20 +70,18 @@ impl<S: Store> Documents<'_, S> {
             Wish::Kept => {}
         }
         let Some(kept) = self.view.columns().of(collection) else { return Ok(false) };
-        if *request.needed == Needed::All && !request.few {
-            return self.read_wanted(&kept, request, taker);
-        }
-        if *request.needed == Needed::All
-            && kept.rows().enumerate().all(|(number, (_, row))| taker.preview(row, number))
-        {
-            return self.read_chosen(&kept, request, taker);
+        if *request.needed == Needed::All {
+            let previewed = request.few && kept.rows().enumerate().all(|(number, (_, row))| taker.preview(row, number));
+            return match previewed {
+                true => self.read_chosen(&kept, request, taker),
+                false => self.read_wanted(&kept, request, taker),
+            };
         }
         for (id, row) in kept.rows() {
             if request.deciding.is_some() && !taker.wants_fields(row) {
                 continue;
             }
-            let by_fields = if *request.needed == Needed::All { None } else { taker.take_fields(row) };
-            let flow = match by_fields {
+            let flow = match taker.take_fields(row) {
                 Some(flow) => flow,
                 None => self.take_document(id, request, taker)?,
             };

@@ -128,7 +128,7 @@ impl Parameters {
 
     /// Returns a number.
     pub fn count(&self, name: &str) -> usize {
-        self.named(name).as_int().and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
+        self.named(name).as_int().map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// Returns an object.

@@ -122,15 +122,19 @@ impl Parsed {
 
 /// Says whether a plan may serve the next time: not one that holds data, nor one that holds the time.
 fn is_repeatable(text: &str, statement: &Statement, args: &Object) -> bool {
-    const CLOCK: &[u8] = b"clock";
+    const OF_NOW: [&str; 3] = ["clock", "request_info", "tz_offset"];
+    let holds_time =
+        |name: &&str| text.as_bytes().windows(name.len()).any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     let is_small = |value: &Value| match value {
         Value::Str(text) => text.len() <= 256,
         Value::Array(_) | Value::Bytes(_) | Value::Object(_) => false,
-        Value::Bool(_) | Value::Float(_) | Value::Int(_) | Value::Null => true,
+        // The two zeros are equal, and are shown as they were given.
+        Value::Float(float) => *float != 0.0,
+        Value::Bool(_) | Value::Int(_) | Value::Null => true,
     };
     text.len() <= PARSED_BYTES_MAX
         && matches!(statement, Statement::Delete(_) | Statement::Select(_) | Statement::Update(_))
         && args.len() <= 16
         && args.values().all(is_small)
-        && !text.as_bytes().windows(CLOCK.len()).any(|word| word.eq_ignore_ascii_case(CLOCK))
+        && !OF_NOW.iter().any(|name| holds_time(name))
 }

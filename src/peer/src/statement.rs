@@ -119,8 +119,10 @@ impl Prepared {
         let documents = Documents::new(view, system);
         let work = Work { text: &self.text, view, runner: Runner::new(&documents), stamp, strict: self.strict };
         let started = system.clock();
-        let mut outcome = work.run(self::work(&self.plan), random)?;
+        let outcome = work.run(self::work(&self.plan), random);
+        // What was computed while something was missing is not true, not even that the statement fails.
         documents.all_read()?;
+        let mut outcome = outcome?;
         if let Plan::Profile(_) = &*self.plan {
             let elapsed_ns = system.clock().saturating_sub(started);
             outcome.rows.push(self.profile(&work.runner, &outcome, elapsed_ns));

@@ -81,8 +81,10 @@ impl Query {
         match &mut self.body {
             Body::Select(select) => select.rename(names),
             Body::Set(set) => {
+                let before = set.first.names().unwrap_or_default();
                 set.first.rename(names);
                 set.rest.iter_mut().for_each(|(_, query)| query.rename(names));
+                set.order.iter_mut().for_each(|(key, _)| rename_fields(key, &before, names));
             }
         }
     }
@@ -92,6 +94,19 @@ impl Query {
             Body::Select(select) => select.columns(),
             Body::Set(set) => set.first.names(),
         }
+    }
+}
+
+/// Makes an expression look at columns under their new names.
+fn rename_fields(code: &mut Code, before: &[String], names: &[String]) {
+    match code {
+        Code::Field(path) => {
+            let place = before.iter().position(|name| *name == path[0]);
+            if let Some(name) = place.and_then(|place| names.get(place)) {
+                path[0].clone_from(name);
+            }
+        }
+        _ => code.parts_mut().into_iter().for_each(|part| rename_fields(part, before, names)),
     }
 }
 

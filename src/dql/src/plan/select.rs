@@ -309,6 +309,8 @@ impl Select {
             Access::All if self.limit.is_some() && (self.filter.is_none() || hints.prefers_order) => ordered(),
             Access::Index(scan) if hints.prefers_order && serves(scan, &self.order) == Served::Not => ordered(),
             Access::All if self.counts_all() => None,
+            // What the row around asks for is found when it is known.
+            Access::All if self.usual_access(indexes) != Access::All => None,
             Access::All => indexes.iter().find(|index| self.is_covered(index)).map(whole),
             Access::Ids(_) | Access::Index(_) | Access::Intersection(_) | Access::Union(_) => None,
         }
@@ -316,6 +318,12 @@ impl Select {
 
     fn is_covered(&self, index: &Index) -> bool {
         (self.grouping.is_some() || self.has_computed_items()) && covers(index, self.codes())
+    }
+
+    /// Returns what kind of access `access` will find.
+    fn usual_access(&self, indexes: &[Index]) -> Access {
+        let filter = self.filter.as_ref().filter(|filter| has_subquery(filter));
+        Finder { prefix: None, indexes, known: Known::Assumed, scans_max: 1 }.find(filter)
     }
 
     /// Returns the way to the documents where it depends on the row around, or on a sub-query.

@@ -134,6 +134,11 @@ impl Taker for Vec<Object> {
         self.push(object);
         Flow::Continue
     }
+
+    fn take_fields(&mut self, row: FieldRow<'_>) -> Option<Flow> {
+        let environment = Environment { fields: Some(row), ..Environment::default() };
+        Some(self.take_owned(environment.object()))
+    }
 }
 
 /// One run of a statement.

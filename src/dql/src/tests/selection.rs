@@ -118,3 +118,13 @@ fn explain_shows_the_steps() {
     let names: Vec<_> = children.iter().filter_map(|step| step.as_object()?.get("#operator")?.as_str()).collect();
     assert_eq!(names, ["idScan", "filter", "projection", "sort", "limit", "finalProjection"]);
 }
+
+#[test]
+fn a_side_of_a_join_is_made_of_fields_that_are_at_hand() {
+    // Else each document would be looked up, which costs more than the scan that the fields stand for.
+    let names = ["a".to_owned(), "b".to_owned()];
+    let row = crate::FieldRow { names: &names, values: &[Some(Value::Int(1)), None] };
+    let mut side: Vec<Object> = Vec::new();
+    assert_eq!(crate::Taker::take_fields(&mut side, row), Some(crate::Flow::Continue));
+    assert_eq!(side, [object("{\"a\": 1}")]);
+}

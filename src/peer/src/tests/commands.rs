@@ -209,3 +209,49 @@ fn a_live_query_over_what_the_peer_tells_is_looked_at_by_the_clock() {
     world.pass(5_000);
     assert_eq!(world.nodes[1].told[&observer].len(), 2);
 }
+
+#[test]
+fn a_statement_that_asks_for_the_time_is_told_the_present_one_each_time() {
+    let mut world = world();
+    for statement in ["SELECT request_info() AS v", "SELECT clock() AS v", "SELECT REQUEST_INFO() AS v"] {
+        let before = world.rows(1, statement);
+        world.pass(5_000);
+        assert_ne!(world.rows(1, statement), before, "{statement}");
+    }
+}
+
+#[test]
+fn a_zero_keeps_its_sign_when_a_statement_comes_again() {
+    let mut world = world();
+    let mut ask = |number: f64| {
+        let ticket = world.ticket();
+        let args = [("n".to_owned(), Value::Float(number))].into();
+        let (text, durability) = ("SELECT :n AS n".to_owned(), Durability::Relaxed);
+        world.input(1, Input::Execute { ticket, transaction: None, text, args, durability });
+        format!("{:?}", world.nodes[1].replies.remove(&ticket))
+    };
+    assert!(ask(0.0).contains("Float(0.0)"));
+    assert!(ask(-0.0).contains("Float(-0.0)"));
+}
+
+/// Returns how many documents a statement reads.
+fn documents_in(world: &mut World, statement: &str) -> i64 {
+    let rows = world.rows(1, &format!("PROFILE {statement}"));
+    let profile = rows.last().and_then(|row| field(row, "~request_profile")).expect("a profile");
+    field(profile, "#stats").and_then(|stats| field(stats, "documentsIn")).and_then(Value::as_int).expect("a number")
+}
+
+#[test]
+fn a_sub_query_that_looks_at_the_row_around_it_is_found_by_an_index_that_holds_all_it_reads() {
+    let mut world = world();
+    for id in 0..30 {
+        world.ok(1, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'x': {id}}})"));
+        world.ok(1, &format!("INSERT INTO b DOCUMENTS ({{'_id': {id}, 'x': {id}}})"));
+    }
+    world.ok(1, "CREATE INDEX by_x ON b (x)");
+    let statement = "SELECT _id FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.x = a.x)";
+    assert_eq!(world.rows(1, statement).len(), 30);
+    assert_eq!(documents_in(&mut world, statement), 60);
+    let statement = "SELECT _id FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b._id = a.x)";
+    assert_eq!(documents_in(&mut world, statement), 60);
+}

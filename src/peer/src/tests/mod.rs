@@ -2,6 +2,7 @@
 //!
 //! Method: whole engines over memory stores and a plain log, joined by links that carry every message at once.
 
+mod columns;
 mod commands;
 mod export;
 mod harness;

@@ -199,3 +199,15 @@ fn what_the_segments_hold_before_the_log_was_read_still_reaches_observers() {
     assert_eq!(shared.tabs[watcher].reboots, 0, "the log still reaches back");
     assert_eq!(shared.tabs[watcher].told, [vec![Value::from([("n", Value::Int(9))])], vec![]]);
 }
+
+#[test]
+fn a_counter_that_grows_by_what_a_sub_query_finds_waits_until_that_is_read() {
+    let (mut shared, _, writer) = one_asleep();
+    shared.ok(writer, "INSERT INTO e DOCUMENTS ({'_id': 1, 'by': 3})");
+    shared.fill(writer, "b", 0..60);
+    // What changes is in the memtable of a fresh tab, what the sub-query reads is in a block.
+    shared.ok(writer, "INSERT INTO f DOCUMENTS ({'_id': 1})");
+    let cold = shared.open(SMALL);
+    shared.ok(cold, "UPDATE COLLECTION f (k COUNTER) APPLY k INCREMENT BY (SELECT e.by FROM e WHERE e._id = 1)");
+    assert_eq!(shared.number(cold, "SELECT k AS n FROM COLLECTION f (k COUNTER)"), 3);
+}

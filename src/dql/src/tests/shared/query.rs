@@ -116,6 +116,11 @@ impl Reader for Everything<'_> {
 }
 
 impl Asked {
+    /// Takes a query whose rows come in the order of the documents, or in one that it says.
+    pub fn ordered(text: String) -> Asked {
+        one(text, true, false)
+    }
+
     /// Panics unless two answers are the same.
     pub fn compare(&self, data: &Data, found: Result<Vec<Value>, ErrorCode>) {
         let expected = data.naive(self);
