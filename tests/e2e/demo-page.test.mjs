@@ -48,6 +48,21 @@ scenario('the demo lists, searches, filters, edits, creates and deletes', async 
   await page.getByRole('button', { name: 'A mistake' }).click();
   await page.getByRole('alert').getByText('query/invalid', { exact: true }).waitFor();
   assert.match(await page.locator('#mistake').innerText(), /\^/);
+  const summaries = { 'Best dramas': /^[1-9]\d* rows? · /, Rank: /^[1-9]\d* rows · /, Explain: /^1 row · /, Index: /^Done · /, Insert: /^1 document changed · / };
+  for (const [example, summary] of Object.entries(summaries)) {
+    await page.getByRole('button', { name: example, exact: true }).click();
+    await page.locator('#answer-summary').filter({ hasText: summary }).waitFor();
+  }
+  assert.match(await page.locator('#answer .result').innerText(), /"_id": "sample"/, 'the row of RETURNING');
+  await page.setViewportSize({ width: 390, height: 800 });
+  await page.getByLabel('DQL statement').fill("SELECT Title FROM movies WHERE `Major Genre` = 'Drama' AND `IMDB Rating` > 8 ORDER ORDER");
+  await page.getByRole('button', { name: 'Run' }).click();
+  await page.locator('#mistake mark').waitFor();
+  const seen = await page.locator('#mistake').evaluate((pre) => {
+    const [box, mark] = [pre, pre.querySelector('mark')].map((element) => element.getBoundingClientRect());
+    return mark.left >= box.left && mark.right <= box.right;
+  });
+  assert.ok(seen, 'a narrow screen shows the carets');
 });
 
 scenario('no width makes the demo scroll sideways, and every control has a name', async (stage) => {

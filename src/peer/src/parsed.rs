@@ -154,7 +154,7 @@ mod tests {
         let hot = plan("SELECT a FROM c");
         for number in 0..20 {
             plan(&format!("SELECT {number} AS n FROM c"));
-            assert!(Rc::ptr_eq(&hot, &plan("SELECT a FROM c")), "after {number} others");
+            assert!(Rc::ptr_eq(&hot.plan, &plan("SELECT a FROM c").plan), "after {number} others");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Because evaluation is pure, a statement that meets a block that is not in memory, or that lost a race with another tab,
 //! is simply run again.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crdt::{Doc, EditError, Op, Stamp, Type, Types};
@@ -117,7 +118,14 @@ impl Prepared {
         random: &mut Random,
     ) -> Result<Outcome, Stop> {
         let documents = Documents::new(view, system);
-        let work = Work { text: &self.text, view, runner: Runner::new(&documents), stamp, strict: self.strict };
+        let work = Work {
+            text: &self.text,
+            view,
+            runner: Runner::new(&documents),
+            stamp,
+            strict: self.strict,
+            looked_at: Cell::default(),
+        };
         let started = system.clock();
         let outcome = work.run(self::work(&self.plan), random);
         // What was computed while something was missing is not true, not even that the statement fails.
@@ -125,17 +133,17 @@ impl Prepared {
         let mut outcome = outcome?;
         if let Plan::Profile(_) = &*self.plan {
             let elapsed_ns = system.clock().saturating_sub(started);
-            outcome.rows.push(self.profile(&work.runner, &outcome, elapsed_ns));
+            let documents = work.runner.documents_read() + work.looked_at.get();
+            outcome.rows.push(self.profile(documents, &outcome, elapsed_ns));
         }
         Ok(outcome)
     }
 
     /// Returns the row that PROFILE adds: the plan, and what it took.
-    fn profile<R: dql::Reader>(&self, runner: &Runner<'_, R>, outcome: &Outcome, elapsed_ns: u64) -> Value {
+    fn profile(&self, documents: u64, outcome: &Outcome, elapsed_ns: u64) -> Value {
         let count = |count: usize| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
-        let documents = usize::try_from(runner.documents_read()).unwrap_or(usize::MAX);
         let stats = Value::from([
-            ("documentsIn", count(documents)),
+            ("documentsIn", Value::Int(i64::try_from(documents).unwrap_or(i64::MAX))),
             ("documentsOut", count(outcome.rows.len())),
             ("mutated", count(outcome.mutated.len())),
         ]);
@@ -164,6 +172,8 @@ struct Work<'a, S: Store> {
     stamp: Stamp,
     /// What is not declared is a register.
     strict: bool,
+    /// Documents that a mutation has looked at, those of its sub-queries apart.
+    looked_at: Cell<u64>,
 }
 
 impl<S: Store> Work<'_, S> {
@@ -224,11 +234,18 @@ impl<S: Store> Work<'_, S> {
         let deciding = update.deciding();
         let mut outcome = Outcome::default();
         read(source, view, Extent::Whole, |row| {
-            if types.0.is_empty() && !row.fields(&deciding)?.is_some_and(|object| update.matches(&object, around)) {
-                self.runner.stopped()?;
-                return Ok(Scan::Continue);
+            if types.0.is_empty() {
+                let Some(object) = row.fields(&deciding)? else { return Ok(Scan::Continue) };
+                self.look_at_one();
+                if !update.matches(&object, around) {
+                    self.runner.stopped()?;
+                    return Ok(Scan::Continue);
+                }
             }
             let Some(object) = row.typed(&types)? else { return Ok(Scan::Continue) };
+            if !types.0.is_empty() {
+                self.look_at_one();
+            }
             let operations = update.operations(&object, around).map_err(|error| self.failed(&error))?;
             self.runner.stopped()?;
             if let Some(operations) = operations {
@@ -260,6 +277,7 @@ impl<S: Store> Work<'_, S> {
             }
             let object = if types.0.is_empty() { row.fields(&deciding)? } else { row.typed(&types)? };
             let Some(object) = object else { return Ok(Scan::Continue) };
+            self.look_at_one();
             let matches = delete.matches(&object, around);
             self.runner.stopped()?;
             if matches {
@@ -297,6 +315,10 @@ impl<S: Store> Work<'_, S> {
             self.runner.stopped()?;
         }
         Ok(())
+    }
+
+    fn look_at_one(&self) {
+        self.looked_at.set(self.looked_at.get() + 1);
     }
 
     fn failed(&self, error: &DqlError) -> Stop {

@@ -92,6 +92,11 @@ fn a_profile_is_the_last_row_and_the_statement_is_carried_out() {
     let mut world = world();
     let rows = world.rows(1, "PROFILE INSERT INTO a DOCUMENTS ({'_id': 1}), ({'_id': 2})");
     assert!(field(&rows[0], "~request_profile").is_some());
+    for mutation in ["UPDATE a SET x = 1 WHERE _id > 1", "DELETE FROM a WHERE _id > 2", "EVICT FROM a WHERE _id > 2"] {
+        let rows = world.rows(1, &format!("PROFILE {mutation}"));
+        let stats = field(field(&rows[0], "~request_profile").expect("a profile"), "#stats").expect("figures");
+        assert_eq!(field(stats, "documentsIn"), Some(&Value::Int(2)), "{mutation}");
+    }
     let rows = world.rows(1, "PROFILE SELECT * FROM a WHERE _id > 0");
     assert_eq!(rows.len(), 3);
     let profile = field(&rows[2], "~request_profile").expect("a profile");
