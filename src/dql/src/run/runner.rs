@@ -43,6 +43,10 @@ pub trait Reader {
 /// a union, multiplies them, and nothing else ends that.
 pub const ROWS_MAX: u64 = 1_000_000;
 
+/// How many documents one statement reads at most before it begins another sub-query or side of a join: one that looks at
+/// the row around it and finds its documents by a scan reads all of them for each row.
+pub const READS_MAX: u64 = 20_000_000;
+
 /// What is to be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -181,7 +185,11 @@ impl<'r, R: Reader> Runner<'r, R> {
 
     fn make(&self, rows: usize) -> Result<(), R::Stop> {
         self.made.set(self.made.get().saturating_add(rows as u64));
-        if self.made.get() > ROWS_MAX { self.reader.too_many_rows().map_or(Ok(()), Err) } else { Ok(()) }
+        if self.made.get() > ROWS_MAX || self.read.get() > READS_MAX {
+            self.reader.too_many_rows().map_or(Ok(()), Err)
+        } else {
+            Ok(())
+        }
     }
 
     fn rows(&self, query: &Query, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
@@ -194,6 +202,7 @@ impl<'r, R: Reader> Runner<'r, R> {
     }
 
     fn select(&self, select: &Select, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
+        self.make(usize::from(outer.is_some()))?;
         if select.counts_all()
             && let Some(source) = select.source()
             && let Some(count) = self.reader.count(source)?
