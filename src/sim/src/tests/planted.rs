@@ -13,7 +13,11 @@ fn is_caught(plant: Plant, by: &[Checker]) {
 
 #[test]
 fn a_lost_row_of_an_index_is_caught() {
-    is_caught(Plant::LostRow, &[Checker::Indexes]);
+    // A live query may see the loss before the rows are compared; then another seed is tried.
+    let options = Options { plant: Some(Plant::LostRow), ..Options::default() };
+    let checkers: Vec<Checker> = (0..60).filter_map(|seed| run(seed, &options).failure).map(|it| it.checker).collect();
+    assert!(checkers.contains(&Checker::Indexes), "{checkers:?}");
+    assert!(checkers.iter().all(|checker| matches!(checker, Checker::Indexes | Checker::Observers)), "{checkers:?}");
 }
 
 #[test]
