@@ -56,3 +56,9 @@ pub(crate) fn absolute(value: &Value) -> Option<Value> {
 pub(crate) fn finite(float: f64) -> Option<Value> {
     float.is_finite().then_some(Value::Float(float))
 }
+
+/// Returns a count that is not negative. In WebAssembly numbers of things have 32 bits: a greater count is the greatest, and
+/// there are never so many.
+pub(crate) fn count_of(int: i64) -> Option<usize> {
+    u64::try_from(int).ok().map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+}

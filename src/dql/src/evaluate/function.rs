@@ -7,7 +7,7 @@ use value::limits::DOCUMENT_BYTES_MAX;
 use value::order;
 use value::{Object, Value};
 
-use super::arithmetic::{absolute, finite};
+use super::arithmetic::{absolute, count_of, finite};
 use super::cast::cast;
 use super::{Answer, Code, Environment, Matcher, date, json};
 use crate::context::{UtcOnly, Zones};
@@ -265,15 +265,15 @@ fn join(items: &[Value], separator: &str) -> Option<Value> {
 }
 
 fn substring(text: &str, start: i64, length: Option<&Value>) -> Option<Value> {
-    let rest = text.chars().skip(usize::try_from(start).ok()?);
+    let rest = text.chars().skip(count_of(start)?);
     Some(Value::Str(match length {
-        Some(length) => rest.take(usize::try_from(length.as_int()?).ok()?).collect(),
+        Some(length) => rest.take(count_of(length.as_int()?)?).collect(),
         None => rest.collect(),
     }))
 }
 
 fn repeat(text: &str, times: i64) -> Option<Value> {
-    let times = usize::try_from(times).ok()?;
+    let times = count_of(times)?;
     let fits = text.len().checked_mul(times).is_some_and(|length| length <= DOCUMENT_BYTES_MAX);
     fits.then(|| Value::Str(text.repeat(times)))
 }
@@ -289,7 +289,7 @@ fn split(text: &str, separator: Option<&Value>) -> Option<Value> {
 
 /// Fills up to a length on one side, or cuts to it.
 fn pad(function: Function, text: &str, length: i64, filler: Option<&Value>) -> Option<Value> {
-    let length = usize::try_from(length).ok().filter(|length| *length <= DOCUMENT_BYTES_MAX / 4)?;
+    let length = count_of(length).filter(|length| *length <= DOCUMENT_BYTES_MAX / 4)?;
     let filler = match filler {
         Some(filler) => filler.as_str()?,
         None => " ",
