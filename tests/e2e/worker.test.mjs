@@ -218,13 +218,15 @@ scenario('an engine that breaks down in its worker rejects what waits and what c
   await peer.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
   const waiting = peer.page.evaluate(async () => {
     // A transaction that is open keeps the pipeline, so the statement waits.
-    return await new Promise((resolve) => {
+    await new Promise((opened) => {
       void window.ditto.store.transaction(async () => {
-        window.ditto.store.execute("INSERT INTO movies DOCUMENTS ({'_id': '2'})").catch((error) => resolve(error.code));
-        window.isWaiting = true;
+        opened();
         await new Promise(() => undefined);
       });
     });
+    const statement = window.ditto.store.execute("INSERT INTO movies DOCUMENTS ({'_id': '2'})");
+    window.isWaiting = true;
+    return await statement.then(() => 'written', (error) => error.code);
   });
   await peer.page.waitForFunction(() => window.isWaiting);
   const [thread] = peer.page.workers();

@@ -259,7 +259,7 @@ pub(crate) fn is_reserved(word: &str) -> bool {
         let (a, b) = (reserved.bytes(), word.bytes().map(|byte| byte.to_ascii_uppercase()));
         a.cmp(b)
     };
-    RESERVED.binary_search_by(|reserved| in_order(reserved)).is_ok()
+    RESERVED.binary_search_by(in_order).is_ok()
 }
 
 /// In alphabetical order.
