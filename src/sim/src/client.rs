@@ -22,16 +22,13 @@ impl Cluster {
         // Without steps the run is scripted by a test, which chooses itself.
         let store = self.store_of(node);
         if self.nodes[node].life == 1 && self.steps_left > 0 {
-            match store == node {
-                true if self.nodes[node].interests.is_empty() => self.choose_interests(node),
-                true => {}
-                // The tabs of a store want the same of the network, whichever was opened first.
-                false => {
-                    if self.nodes[store].interests.is_empty() {
-                        self.choose_interests(store);
-                    }
-                    self.nodes[node].interests = self.nodes[store].interests.clone();
-                }
+            // The tabs of a store want the same of the network, whichever was opened first; that may be nothing.
+            let first = self.tabs_of(node).into_iter().all(|tab| tab == node || self.nodes[tab].life == 0);
+            if first && self.nodes[store].interests.is_empty() {
+                self.choose_interests(store);
+            }
+            if store != node {
+                self.nodes[node].interests = self.nodes[store].interests.clone();
             }
             self.choose_watches(node);
         }
