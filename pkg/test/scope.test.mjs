@@ -1,8 +1,14 @@
 // What tells code inside the scope of a transaction from code outside, on its own.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { Scope } from '../dist/scope.js';
+import { transformSync } from 'esbuild';
+
+// The build bundles this module into others, so it is compiled here once more.
+const source = readFileSync(new URL('../src/scope.ts', import.meta.url), 'utf8');
+const { code } = transformSync(source, { loader: 'ts' });
+const { Scope } = await import(`data:text/javascript,${encodeURIComponent(code)}`);
 
 test('what the engine answers outside in one go with a statement of a scope is not taken for inside', async () => {
   const scope = new Scope();
@@ -30,7 +36,7 @@ test('what the engine answers outside in one go with a statement of a scope is n
     answer();
     await Promise.all([outside, own]);
     // The next answers come in a task of their own.
-    await new Promise((done) => setTimeout(done, 1));
+    await new Promise((done) => setImmediate(done));
   }
   assert.deepEqual(seen, [false, false, false, false]);
   await inside(Promise.resolve());
