@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
 import { CBOR, Differ, Ditto, DittoConfig, DittoError, ERROR_CODES, init, TransportConfig } from '../dist/index.js';
+import { failure } from '../testing/failure.mjs';
 
 let count = 0;
 
@@ -17,16 +18,6 @@ async function open(t) {
 /** Waits until a condition holds; the test's own time limit ends what never does. */
 async function until(condition) {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}
-
-/** Matches an error by its code, and its message by a pattern. */
-function failure(code, pattern = /./) {
-  return (error) => {
-    assert.ok(error instanceof DittoError, `${error} is a DittoError`);
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, pattern);
-    return true;
-  };
 }
 
 test('init may be called at once and again', async () => {
@@ -182,19 +173,20 @@ test('a writing store.execute inside the scope of a transaction is rejected at o
     assert.equal((await store.execute('SELECT * FROM a')).items.length, 0);
   });
   // Code outside that goes on at the same time writes when the transaction has ended.
-  let outside;
+  let asked;
+  const isAsked = new Promise((done) => (asked = done));
   await Promise.all([
     store.transaction(async (transaction) => {
       await transaction.execute("INSERT INTO a DOCUMENTS ({'_id': '4'})");
-      await new Promise((done) => setTimeout(done, 5));
+      await isAsked;
     }),
     (async () => {
       for (let round = 0; round < 20; round += 1) await store.execute('SELECT * FROM a');
-      outside = write('5');
+      const outside = write('5');
+      asked();
       await outside;
     })(),
   ]);
-  await outside;
   await write('6');
   assert.deepEqual((await store.execute('SELECT * FROM a')).items.map((item) => item.value._id), ['2', '4', '5', '6']);
 });

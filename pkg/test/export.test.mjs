@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
-import { Ditto, DittoConfig, DittoError } from '../dist/index.js';
+import { Ditto, DittoConfig } from '../dist/index.js';
+import { failure } from '../testing/failure.mjs';
 
 let count = 0;
 
@@ -26,15 +27,6 @@ async function filled(t, documents = 2000) {
 
 async function rows(ditto, query = 'SELECT * FROM a ORDER BY _id') {
   return (await ditto.store.execute(query)).items.map((item) => item.value);
-}
-
-function failure(code, pattern = /./) {
-  return (error) => {
-    assert.ok(error instanceof DittoError, `${error} is a DittoError`);
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, pattern);
-    return true;
-  };
 }
 
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());

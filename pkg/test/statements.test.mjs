@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Ditto, DittoConfig, DittoError } from '../dist/index.js';
+import { Ditto, DittoConfig } from '../dist/index.js';
+import { failure } from '../testing/failure.mjs';
 
 let count = 0;
 
@@ -18,15 +19,6 @@ async function open(t) {
   await ditto.store.execute('INSERT INTO cars DOCUMENTS (:cars)', { cars });
   const rows = async (statement, args) => (await ditto.store.execute(statement, args)).items.map((item) => item.value);
   return { ditto, store: ditto.store, rows };
-}
-
-function failure(code, pattern = /./) {
-  return (error) => {
-    assert.ok(error instanceof DittoError, `${error} is a DittoError`);
-    assert.equal(error.code, code, error.message);
-    assert.match(error.message, pattern);
-    return true;
-  };
 }
 
 async function until(condition) {
