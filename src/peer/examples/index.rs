@@ -2,12 +2,16 @@
 //!
 //! One engine over a device in memory, so that the figures are the engine's own work.
 
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
+
+mod shared;
+
 use std::time::Instant;
 
 use peer::io::{CommitOutcome, IndexChange, IndexDefinition, IndexKey, Input, Output, Ticket};
-use peer::{Boot, Config, DocumentLayout, Engine, Role};
+use peer::{Boot, DocumentLayout, Engine};
 use store::{Appended, DeviceNow, Durability, Lsm, LsmConfig, MemoryDevice};
-use value::{CollectionName, Millis, Object, PeerKey, ReplicaId, StoreId, Value};
+use value::{CollectionName, Millis, Object, Value};
 
 const NOW: Millis = Millis(1_000_000);
 const FIELDS: [&str; 5] = ["n", "color", "title", "done", "text"];
@@ -22,19 +26,8 @@ struct Peer {
 
 impl Peer {
     fn new() -> Peer {
-        let config = Config {
-            database: "d".to_owned(),
-            replica: ReplicaId(1),
-            store: StoreId(2),
-            slot: 0,
-            peer_key: PeerKey("p".to_owned()),
-            device_name: "n".to_owned(),
-            metadata: Object::new(),
-            version: "0".to_owned(),
-            role: Role::SmallPeer { big_peer_url: None },
-        };
         let store = Lsm::open(None, LsmConfig::default()).expect("nothing is there").with_layout(&DocumentLayout);
-        let engine = Engine::new(config, store, Boot::default(), 1, NOW);
+        let engine = Engine::new(shared::config(), store, Boot::default(), 1, NOW);
         let mut peer = Peer { engine, device: MemoryDevice::default(), log_bytes: 0, longest_ms: 0.0 };
         peer.input(Input::MayCompact(true));
         peer

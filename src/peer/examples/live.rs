@@ -5,13 +5,14 @@
 
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
 
+mod shared;
+
 use std::time::Instant;
 
-use peer::Engine;
-use peer::config::{Boot, Config, Role};
 use peer::io::{CommitOutcome, Input, ObserverId, Output, Ticket};
+use peer::{Boot, Engine};
 use store::{Durability, MemoryStore};
-use value::{Millis, Object, PeerKey, ReplicaId, Seq, StoreId};
+use value::{Millis, Object, Seq};
 
 struct Bench {
     engine: Engine<MemoryStore>,
@@ -22,19 +23,8 @@ struct Bench {
 
 impl Bench {
     fn new(documents: u64) -> Bench {
-        let config = Config {
-            database: "d".into(),
-            replica: ReplicaId(1),
-            store: StoreId(1),
-            slot: 0,
-            peer_key: PeerKey("p".into()),
-            device_name: "n".into(),
-            metadata: Object::new(),
-            version: "0".into(),
-            role: Role::SmallPeer { big_peer_url: None },
-        };
         let boot = Boot { log: Vec::new(), log_start: Seq(0), damaged: Vec::new() };
-        let engine = Engine::new(config, MemoryStore::default(), boot, 1, Millis(1_000_000));
+        let engine = Engine::new(shared::config(), MemoryStore::default(), boot, 1, Millis(1_000_000));
         let mut bench = Bench { engine, seq: 1 << 40, ticket: 1 << 40, notified: 0 };
         let ids: Vec<u64> = (0..documents).collect();
         for ids in ids.chunks(500) {

@@ -2,13 +2,17 @@
 //!
 //! One engine over a store in memory. The figures in the browser are those of `cargo xtask bench dql`.
 
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
+
+mod shared;
+
 use std::hint::black_box;
 use std::time::Instant;
 
 use peer::io::{CommitOutcome, Input, Output, Ticket};
-use peer::{Boot, Config, Engine, Role};
+use peer::{Boot, Engine};
 use store::{Durability, MemoryStore};
-use value::{Millis, Object, PeerKey, ReplicaId, Seq, StoreId, Value};
+use value::{Millis, Object, Seq, Value};
 
 const NOW: Millis = Millis(1_000_000);
 
@@ -20,18 +24,7 @@ struct Peer {
 
 impl Peer {
     fn new() -> Peer {
-        let config = Config {
-            database: "d".to_owned(),
-            replica: ReplicaId(1),
-            store: StoreId(2),
-            slot: 0,
-            peer_key: PeerKey("p".to_owned()),
-            device_name: "n".to_owned(),
-            metadata: Object::new(),
-            version: "0".to_owned(),
-            role: Role::SmallPeer { big_peer_url: None },
-        };
-        let engine = Engine::new(config, MemoryStore::default(), Boot::default(), 1, NOW);
+        let engine = Engine::new(shared::config(), MemoryStore::default(), Boot::default(), 1, NOW);
         let mut peer = Peer { engine, head: 0, tickets: 0 };
         peer.engine.handle(NOW, Input::MayCompact(true));
         peer

@@ -94,15 +94,17 @@ impl Indexes {
     /// The store has moved by itself: nothing is known until the catalogue is read again.
     pub fn forget(&mut self) {
         self.catalogue = None;
-        self.ready.clear();
-        self.generation += 1;
-        self.counts.forget();
-        self.columns.forget();
+        self.read_none();
     }
 
     /// Rows may be missing: nothing is read until the indexes were begun again.
     pub fn distrust(&mut self) {
         self.distrusted = true;
+        self.read_none();
+    }
+
+    /// No index is read any more, and nothing that was counted or kept of documents.
+    fn read_none(&mut self) {
         self.ready.clear();
         self.generation += 1;
         self.counts.forget();

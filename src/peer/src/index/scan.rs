@@ -323,7 +323,6 @@ impl<S: Store> View<'_, S> {
     }
 
     /// Counts the live documents of a collection: reads once, and then knows until the store moves by itself.
-    #[allow(dead_code, reason = "statements call it when planning knows of counts")]
     pub fn count(&self, collection: &CollectionName) -> Result<u64, ReadError> {
         let stored = match self.indexes().counts.known(collection) {
             Some(count) => count,
