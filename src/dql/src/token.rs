@@ -183,31 +183,11 @@ impl<'a> Lexer<'a> {
             Some('r') => Some('\r'),
             Some('t') => Some('\t'),
             Some(same @ ('"' | '\'' | '\\' | '/' | '`')) => Some(same),
-            Some('u') => self.unicode_escape(),
+            Some('u') => unicode_escape(self.text, &mut self.at),
             _ => None,
         };
         let wrong = "strings know the escapes \\\" \\' \\\\ \\/ \\b \\f \\n \\r \\t and \\uXXXX";
         unescaped.ok_or_else(|| self.error(wrong, start, self.at - start))
-    }
-
-    /// Reads four hexadecimal digits, twice for a surrogate pair.
-    fn unicode_escape(&mut self) -> Option<char> {
-        let high = self.four_digits()?;
-        if !(0xd800..0xdc00).contains(&high) {
-            return char::from_u32(high);
-        }
-        if !self.text[self.at..].starts_with("\\u") {
-            return None;
-        }
-        self.at += 2;
-        let low = self.four_digits()?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-        char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)
-    }
-
-    fn four_digits(&mut self) -> Option<u32> {
-        let digits = self.text.get(self.at..self.at + 4)?;
-        self.at += 4;
-        if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u32::from_str_radix(digits, 16).ok() } else { None }
     }
 
     fn number(&mut self) -> Result<Kind<'a>, DqlError> {
@@ -247,4 +227,24 @@ impl<'a> Lexer<'a> {
 
 fn starts_name(text: &str) -> bool {
     text.chars().next().is_some_and(|c| c == '_' || c.is_alphabetic())
+}
+
+/// Reads what follows `\u` in a string of the language or of JSON: four hexadecimal digits, twice for a surrogate pair.
+pub(crate) fn unicode_escape(text: &str, at: &mut usize) -> Option<char> {
+    let high = four_digits(text, at)?;
+    if !(0xd800..0xdc00).contains(&high) {
+        return char::from_u32(high);
+    }
+    if !text[*at..].starts_with("\\u") {
+        return None;
+    }
+    *at += 2;
+    let low = four_digits(text, at)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+    char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)
+}
+
+fn four_digits(text: &str, at: &mut usize) -> Option<u32> {
+    let digits = text.get(*at..*at + 4)?;
+    *at += 4;
+    if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { u32::from_str_radix(digits, 16).ok() } else { None }
 }

@@ -8,6 +8,8 @@
 use value::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 use value::{Object, Value};
 
+use crate::token::unicode_escape;
+
 /// Returns the text of a value without blanks; nothing if it is too long.
 pub(super) fn write(value: &Value) -> Option<Value> {
     let mut text = String::new();
@@ -191,31 +193,10 @@ impl Reader<'_> {
                 'n' => '\n',
                 'r' => '\r',
                 't' => '\t',
-                'u' => self.unicode()?,
+                'u' => unicode_escape(self.text, &mut self.at)?,
                 _ => return None,
             });
         }
-    }
-
-    /// Reads four hexadecimal digits, twice for a surrogate pair.
-    fn unicode(&mut self) -> Option<char> {
-        let high = self.four_digits()?;
-        if !(0xd800..0xdc00).contains(&high) {
-            return char::from_u32(high);
-        }
-        if !self.rest().starts_with("\\u") {
-            return None;
-        }
-        self.at += 2;
-        let low = self.four_digits()?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
-        char::from_u32(0x10000 + ((high - 0xd800) << 10) + low)
-    }
-
-    fn four_digits(&mut self) -> Option<u32> {
-        let digits = self.text.get(self.at..self.at + 4)?;
-        self.at += 4;
-        let valid = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        if valid { u32::from_str_radix(digits, 16).ok() } else { None }
     }
 
     fn number(&mut self) -> Option<Value> {
