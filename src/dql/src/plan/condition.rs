@@ -50,8 +50,8 @@ impl Intervals {
         let mut both = Vec::new();
         let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());
         while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-            let low = if low_order(&a.low, &b.low).is_ge() { &a.low } else { &b.low };
-            let ends_first = high_order(&a.high, &b.high).is_le();
+            let low = if compare_bounds(&a.low, &b.low, Ordering::Less).is_ge() { &a.low } else { &b.low };
+            let ends_first = compare_bounds(&a.high, &b.high, Ordering::Greater).is_le();
             let high = if ends_first { &a.high } else { &b.high };
             if !is_empty(low, high) {
                 both.push(Interval { low: low.clone(), high: high.clone() });
@@ -67,29 +67,17 @@ impl Intervals {
     }
 }
 
-fn low_order(a: &Bound<Option<Value>>, b: &Bound<Option<Value>>) -> Ordering {
+/// Compares the starts of two ranges, or with `outward` greater their ends: which way a range gets larger there.
+fn compare_bounds(a: &Bound<Option<Value>>, b: &Bound<Option<Value>>, outward: Ordering) -> Ordering {
     match (a, b) {
         (Bound::Unbounded, Bound::Unbounded) => Ordering::Equal,
-        (Bound::Unbounded, _) => Ordering::Less,
-        (_, Bound::Unbounded) => Ordering::Greater,
+        (Bound::Unbounded, _) => outward,
+        (_, Bound::Unbounded) => outward.reverse(),
         (Bound::Included(x), Bound::Included(y)) | (Bound::Excluded(x), Bound::Excluded(y)) => {
             compare(x.as_ref(), y.as_ref())
         }
-        (Bound::Included(x), Bound::Excluded(y)) => compare(x.as_ref(), y.as_ref()).then(Ordering::Less),
-        (Bound::Excluded(x), Bound::Included(y)) => compare(x.as_ref(), y.as_ref()).then(Ordering::Greater),
-    }
-}
-
-fn high_order(a: &Bound<Option<Value>>, b: &Bound<Option<Value>>) -> Ordering {
-    match (a, b) {
-        (Bound::Unbounded, Bound::Unbounded) => Ordering::Equal,
-        (Bound::Unbounded, _) => Ordering::Greater,
-        (_, Bound::Unbounded) => Ordering::Less,
-        (Bound::Included(x), Bound::Included(y)) | (Bound::Excluded(x), Bound::Excluded(y)) => {
-            compare(x.as_ref(), y.as_ref())
-        }
-        (Bound::Included(x), Bound::Excluded(y)) => compare(x.as_ref(), y.as_ref()).then(Ordering::Greater),
-        (Bound::Excluded(x), Bound::Included(y)) => compare(x.as_ref(), y.as_ref()).then(Ordering::Less),
+        (Bound::Included(x), Bound::Excluded(y)) => compare(x.as_ref(), y.as_ref()).then(outward),
+        (Bound::Excluded(x), Bound::Included(y)) => compare(x.as_ref(), y.as_ref()).then(outward.reverse()),
     }
 }
 
