@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use value::{Object, Value};
 
 use crate::aggregate::{Accumulator, Key, compare};
-use crate::evaluate::{Around, Environment, FieldRow};
+use crate::evaluate::{Around, Code, Environment, FieldRow};
 use crate::plan::{Grouping, Item, Select};
 use groups::Groups;
 
@@ -153,7 +153,7 @@ impl<'a> SelectRun<'a> {
         if !self.is_chosen_by_place() || !self.select.has_order() || self.select.limit.is_none() {
             return false;
         }
-        let environment = Environment { fields: Some(row), around: self.around, ..Environment::default() };
+        let environment = self.environment(None, Some(row));
         if !self.goes_last(&self.previewed, environment) && self.holds(environment) {
             let place = Place { tie: number, ..self.place(environment) };
             self.previewed.insert(place, number);
@@ -173,7 +173,7 @@ impl<'a> SelectRun<'a> {
 
     /// Takes a document in; it includes `_id`.
     pub fn push(&mut self, object: &Object) -> Flow {
-        self.push_row(Environment { document: Some(object), around: self.around, ..Environment::default() })
+        self.push_row(self.environment(Some(object), None))
     }
 
     /// As `push`; a row that is the document itself is not copied.
@@ -186,7 +186,7 @@ impl<'a> SelectRun<'a> {
         if !is_row || select.limit == Some(0) {
             return self.push(&object);
         }
-        let environment = Environment { document: Some(&object), around: self.around, ..Environment::default() };
+        let environment = self.environment(Some(&object), None);
         if !self.holds(environment) || self.comes_too_late(environment) {
             return Flow::Continue;
         }
@@ -196,7 +196,7 @@ impl<'a> SelectRun<'a> {
 
     /// Takes a document in by the fields that are needed; not of a SELECT that needs all.
     pub fn push_fields(&mut self, row: FieldRow<'_>) -> Flow {
-        self.push_row(Environment { fields: Some(row), around: self.around, ..Environment::default() })
+        self.push_row(self.environment(None, Some(row)))
     }
 
     fn push_row(&mut self, environment: Environment<'_>) -> Flow {
@@ -329,7 +329,7 @@ impl<'a> SelectRun<'a> {
 
     /// Returns where a row that comes now stands in the order.
     fn place(&self, environment: Environment<'_>) -> Place<usize> {
-        Place { keys: order_keys(self.select, environment), tie: self.came }
+        Place { keys: order_keys(&self.select.order, environment), tie: self.came }
     }
 
     /// Returns how many rows of the sorted answer are held.
@@ -339,8 +339,8 @@ impl<'a> SelectRun<'a> {
 }
 
 /// Returns the keys of a row in the order, each with whether it descends.
-pub(crate) fn order_keys(select: &Select, environment: Environment<'_>) -> Vec<(Option<Value>, bool)> {
-    select.order.iter().map(|(key, descending)| (key.value(environment), *descending)).collect()
+pub(crate) fn order_keys(order: &[(Code, bool)], environment: Environment<'_>) -> Vec<(Option<Value>, bool)> {
+    order.iter().map(|(key, descending)| (key.value(environment), *descending)).collect()
 }
 
 /// Makes a row.

@@ -41,7 +41,7 @@ impl Rows {
 
     pub fn look(&mut self, select: &Select, environment: Environment<'_>) -> Look {
         let Some((last, _)) = self.sorted.last_key_value().filter(|_| self.is_full()) else { return Look::Take };
-        let place = last.compare_keys(&order_keys(select, environment));
+        let place = last.compare_keys(&order_keys(&select.order, environment));
         // Documents that come in the order of their keys come after all equal ones.
         if place.is_lt() || self.scanned_in_order && select.order.is_empty() {
             self.whole = false;
@@ -62,7 +62,7 @@ impl Rows {
         before: Option<Environment<'_>>,
         after: Option<Environment<'_>>,
     ) -> Effect {
-        let place = |environment| Place { keys: order_keys(select, environment), tie: id.clone() };
+        let place = |environment| Place { keys: order_keys(&select.order, environment), tie: id.clone() };
         let (was, is) = (before.map(place), after.map(place));
         let row = after.map(|environment| Value::Object(project(&select.projection, environment)));
         let mut effect = Effect::None;
@@ -162,7 +162,7 @@ impl Distinct {
         }
         if let Some(environment) = after {
             let row = row(environment);
-            let keys = order_keys(select, environment);
+            let keys = order_keys(&select.order, environment);
             let members = self.equals.entry(Key(vec![Some(row.clone())])).or_default();
             if members.is_empty() {
                 self.bytes += 2 * weight(&row);

@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use value::{Object, Value};
 
-use super::{Flow, SelectRun, project};
-use crate::aggregate::{Key, compare, count_of};
+use super::{Flow, Place, SelectRun, order_keys, project};
+use crate::aggregate::{Key, count_of};
 use crate::ast::SetOperator;
 use crate::evaluate::{Answerer, Answers, Around, Environment, FieldRow, Subquery, SubqueryKind};
 use crate::needed::Needed;
@@ -333,8 +333,7 @@ impl<'r, R: Reader> Runner<'r, R> {
         if !set.order.is_empty() {
             rows.sort_by_cached_key(|row| {
                 let environment = Environment { document: row.as_object(), around, ..Environment::default() };
-                let keys = set.order.iter().map(|(key, descending)| (key.value(environment), *descending));
-                Sorted(keys.collect())
+                Place { keys: order_keys(&set.order, environment), tie: () }
             });
         }
         let limit = set.limit.unwrap_or(usize::MAX);
@@ -469,33 +468,3 @@ fn combine(operator: SetOperator, rows: &mut Vec<Value>, others: Vec<Value>) {
         SetOperator::Union | SetOperator::UnionAll => rows.extend(others),
     }
 }
-
-/// The keys of a row in an order, each with whether it descends.
-struct Sorted(Vec<(Option<Value>, bool)>);
-
-impl Ord for Sorted {
-    fn cmp(&self, other: &Sorted) -> std::cmp::Ordering {
-        for ((a, descending), (b, _)) in self.0.iter().zip(&other.0) {
-            match compare(a.as_ref(), b.as_ref()) {
-                std::cmp::Ordering::Equal => {}
-                ordering if *descending => return ordering.reverse(),
-                ordering => return ordering,
-            }
-        }
-        std::cmp::Ordering::Equal
-    }
-}
-
-impl PartialOrd for Sorted {
-    fn partial_cmp(&self, other: &Sorted) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Sorted {
-    fn eq(&self, other: &Sorted) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Sorted {}

@@ -3,12 +3,12 @@
 //! With ORDER BY an aggregate takes in the rows up to this one and its equals, as the standard has it; without, the whole
 //! partition, whose rows are then all equal to RANK.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use value::{Object, Value};
 
-use crate::aggregate::{Accumulator, Call, Key, compare};
+use super::{Place, order_keys};
+use crate::aggregate::{Accumulator, Call, Key};
 use crate::ast::WindowFunction;
 use crate::evaluate::{Around, Environment};
 use crate::plan::WindowCall;
@@ -32,29 +32,18 @@ fn values(call: &WindowCall, documents: &[Object], around: Around<'_>) -> Vec<Op
     }
     let mut values = vec![None; documents.len()];
     for rows in partitions.into_values() {
-        let keys = |at: &usize| -> Vec<Option<Value>> {
-            call.order.iter().map(|(key, _)| key.value(environment(*at))).collect()
-        };
-        let mut keyed: Vec<(Vec<Option<Value>>, usize)> = rows.iter().map(|at| (keys(at), *at)).collect();
-        keyed.sort_by(|(a, _), (b, _)| order(call, a, b));
-        fill(call, &keyed, environment, &mut values);
+        let place = |at: usize| Place { keys: order_keys(&call.order, environment(at)), tie: at };
+        let mut places: Vec<Place<usize>> = rows.into_iter().map(place).collect();
+        places.sort();
+        fill(call, &places, environment, &mut values);
     }
     values
-}
-
-fn order(call: &WindowCall, a: &[Option<Value>], b: &[Option<Value>]) -> Ordering {
-    let pairs = a.iter().zip(b).zip(&call.order);
-    let mut orderings = pairs.map(|((a, b), (_, descending))| match compare(a.as_ref(), b.as_ref()) {
-        ordering if *descending => ordering.reverse(),
-        ordering => ordering,
-    });
-    orderings.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 /// Computes the values of one sorted partition, equals by equals.
 fn fill<'a>(
     call: &WindowCall,
-    keyed: &[(Vec<Option<Value>>, usize)],
+    places: &[Place<usize>],
     environment: impl Fn(usize) -> Environment<'a>,
     values: &mut [Option<Value>],
 ) {
@@ -65,14 +54,14 @@ fn fill<'a>(
         WindowFunction::DenseRank | WindowFunction::Rank | WindowFunction::RowNumber => None,
     };
     let mut accumulator = Accumulator::default();
-    let equals = keyed.chunk_by(|(a, _), (b, _)| order(call, a, b).is_eq());
+    let equals = places.chunk_by(|a, b| a.compare_keys(&b.keys).is_eq());
     let mut before = 0;
     for (rank, equals) in equals.enumerate() {
         if let Some(aggregate) = &aggregate {
-            equals.iter().for_each(|(_, at)| accumulator.push(aggregate, environment(*at)));
+            equals.iter().for_each(|row| accumulator.push(aggregate, environment(row.tie)));
         }
-        for (place, (_, at)) in equals.iter().enumerate() {
-            values[*at] = match (&aggregate, call.function) {
+        for (place, row) in equals.iter().enumerate() {
+            values[row.tie] = match (&aggregate, call.function) {
                 (Some(aggregate), _) => accumulator.result(aggregate),
                 (None, WindowFunction::DenseRank) => number(rank),
                 (None, WindowFunction::Rank) => number(before),
