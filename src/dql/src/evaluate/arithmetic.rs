@@ -59,6 +59,6 @@ pub(crate) fn finite(float: f64) -> Option<Value> {
 
 /// Returns a count that is not negative. In WebAssembly numbers of things have 32 bits: a greater count is the greatest, and
 /// there are never so many.
-pub(crate) fn count_of(int: i64) -> Option<usize> {
+pub(crate) fn whole_count(int: i64) -> Option<usize> {
     u64::try_from(int).ok().map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }

@@ -7,7 +7,7 @@ use value::limits::DOCUMENT_BYTES_MAX;
 use value::order;
 use value::{Object, Value};
 
-use super::arithmetic::{absolute, count_of, finite};
+use super::arithmetic::{absolute, finite, whole_count};
 use super::cast::cast;
 use super::{Answer, Code, Environment, Matcher, date, json};
 use crate::context::{UtcOnly, Zones};
@@ -265,15 +265,15 @@ fn join(items: &[Value], separator: &str) -> Option<Value> {
 }
 
 fn substring(text: &str, start: i64, length: Option<&Value>) -> Option<Value> {
-    let rest = text.chars().skip(count_of(start)?);
+    let rest = text.chars().skip(whole_count(start)?);
     Some(Value::Str(match length {
-        Some(length) => rest.take(count_of(length.as_int()?)?).collect(),
+        Some(length) => rest.take(whole_count(length.as_int()?)?).collect(),
         None => rest.collect(),
     }))
 }
 
 fn repeat(text: &str, times: i64) -> Option<Value> {
-    let times = count_of(times)?;
+    let times = whole_count(times)?;
     let fits = text.len().checked_mul(times).is_some_and(|length| length <= DOCUMENT_BYTES_MAX);
     fits.then(|| Value::Str(text.repeat(times)))
 }
@@ -289,7 +289,7 @@ fn split(text: &str, separator: Option<&Value>) -> Option<Value> {
 
 /// Fills up to a length on one side, or cuts to it.
 fn pad(function: Function, text: &str, length: i64, filler: Option<&Value>) -> Option<Value> {
-    let length = count_of(length).filter(|length| *length <= DOCUMENT_BYTES_MAX / 4)?;
+    let length = whole_count(length).filter(|length| *length <= DOCUMENT_BYTES_MAX / 4)?;
     let filler = match filler {
         Some(filler) => filler.as_str()?,
         None => " ",

@@ -14,7 +14,7 @@ use crate::ast::{self, Expr, Projection, Step};
 use crate::bind::{Binder, Names, Scope};
 use crate::context::{Context, Index};
 use crate::error::{DqlError, Span};
-use crate::evaluate::arithmetic::count_of;
+use crate::evaluate::arithmetic::whole_count;
 use crate::evaluate::{Around, Code, Environment};
 use crate::needed::Needed;
 use crate::run::SelectRun;
@@ -456,7 +456,7 @@ pub(super) fn plan_count(
     };
     let mut binder = code;
     let count = match binder.bind(expr)? {
-        Code::Constant(Some(value)) => value.as_int().and_then(count_of),
+        Code::Constant(Some(value)) => value.as_int().and_then(whole_count),
         _ => None,
     };
     match count {

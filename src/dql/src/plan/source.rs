@@ -14,7 +14,7 @@ use crate::bind::{Binder, Names, Scope};
 use crate::context::{Context, Index};
 use crate::error::{DqlError, Span};
 use crate::evaluate::Code;
-use crate::evaluate::arithmetic::count_of;
+use crate::evaluate::arithmetic::whole_count;
 
 /// The collection that a plan reads or changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +133,7 @@ pub(crate) fn hints(source: &ast::Source, args: &Object, context: &Context<'_>) 
 fn apply(hints: &mut Hints, directives: &Object, span: Span) -> Result<(), DqlError> {
     for (name, value) in directives {
         let refuse = |what: &str| DqlError::invalid(&["the directive ", name, " takes ", what].concat(), span);
-        let count = |what| value.as_int().and_then(count_of).ok_or_else(|| refuse(what));
+        let count = |what| value.as_int().and_then(whole_count).ok_or_else(|| refuse(what));
         match name.as_str() {
             "#index" => {
                 let names = match value {
