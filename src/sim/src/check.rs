@@ -52,10 +52,13 @@ pub struct Failure {
     pub at: Millis,
 }
 
+/// Says what is wrong with the end of a run.
+type Verdict = fn(&Cluster) -> Result<(), String>;
+
 impl Cluster {
     /// Judges the final rows of all peers.
     pub fn judge(&mut self) {
-        let verdicts: [(Checker, fn(&Cluster) -> Result<(), String>); 5] = [
+        let verdicts: [(Checker, Verdict); 5] = [
             (Checker::Contract, answered),
             (Checker::Liveness, live),
             (Checker::Convergence, converged),

@@ -98,7 +98,7 @@ impl Cluster {
             return self.deliver(node, Input::End { ticket, transaction: id, commit });
         };
         let (mut statement, number) = match planned {
-            Planned::Half(statement, number) => (statement, Some(number)),
+            Planned::Half(statement, number) => (*statement, Some(number)),
             Planned::Write(collection) => self.planned_write(node, collection, mark),
         };
         statement.durability = durability;
@@ -126,7 +126,7 @@ impl Cluster {
             }
             transaction.writes.extend(number);
             if let (Some(second), Some(number)) = (second, number) {
-                transaction.plan.push_front(Planned::Half(second, number));
+                transaction.plan.push_front(Planned::Half(Box::new(second), number));
             }
         }
         (statement, number)
@@ -206,7 +206,7 @@ impl Cluster {
     }
 
     fn choose_watches(&mut self, node: usize) {
-        for collection in 0..COLLECTIONS.len() {
+        for (collection, name) in COLLECTIONS.iter().enumerate() {
             let part = (collection == PARTIAL && self.workload.rng().chance(400)).then_some(1);
             if self.workload.rng().chance(800) {
                 let observer = ObserverId(self.next_id());
@@ -217,7 +217,7 @@ impl Cluster {
             if self.workload.rng().chance(800) {
                 let observer = ObserverId(self.next_id());
                 let shape = self.workload.rng().below(COMPUTED.len() as u64) as usize;
-                let text = COMPUTED[shape].replace("{c}", COLLECTIONS[collection]);
+                let text = COMPUTED[shape].replace("{c}", name);
                 let watch = Watch { collection, text, whole: false, computed: true, last: None };
                 self.nodes[node].watches.insert(observer, watch);
             }

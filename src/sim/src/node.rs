@@ -44,7 +44,7 @@ pub enum Request {
 #[derive(Clone, Debug)]
 pub enum Planned {
     /// The second half of a write into a group, which belongs to that write of the model.
-    Half(Statement, usize),
+    Half(Box<Statement>, usize),
     /// A write into a collection.
     Write(usize),
 }

@@ -1,5 +1,7 @@
 //! Statements as long as they may be are answered quickly, with rows or with an error.
 
+#![allow(clippy::disallowed_methods, reason = "it measures time")]
+
 use std::time::{Duration, Instant};
 
 use value::limits::STATEMENT_BYTES_MAX;
