@@ -108,6 +108,11 @@ impl Key {
         &self.0
     }
 
+    /// Returns the bytes that order the key.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Takes bytes as they are, from a file or another engine.
     pub fn from_bytes(bytes: Vec<u8>) -> Key {
         Key(bytes)

@@ -17,6 +17,7 @@ mod config;
 mod memtable;
 mod merge;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use value::{DecodeError, Millis, Seq};
@@ -209,8 +210,12 @@ impl Store for Lsm {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.lend(key)?.map(Cow::into_owned))
+    }
+
+    fn lend(&self, key: &Key) -> Result<Option<Cow<'_, [u8]>>, ReadError> {
         if let Some(entry) = self.memtable.get(key) {
-            return Ok(entry.value.clone());
+            return Ok(entry.value.as_deref().map(Cow::Borrowed));
         }
         let hash = filter_hash(key.as_bytes());
         let runs = self.manifest.runs.iter().rev().filter(|run| run.fence.as_ref().is_none_or(|fence| key >= fence));
@@ -222,7 +227,7 @@ impl Store for Lsm {
             match segment.get(key.as_bytes()) {
                 Found::Absent => {}
                 Found::Deleted => return Ok(None),
-                Found::Value(bytes) => return Ok(Some(bytes.to_vec())),
+                Found::Value(bytes) => return Ok(Some(Cow::Borrowed(bytes))),
             }
         }
         Ok(None)

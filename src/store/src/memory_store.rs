@@ -1,5 +1,6 @@
 //! The twin of every store: a sorted map in memory, with no device behind it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -25,6 +26,10 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadError> {
         Ok(self.rows.get(key).cloned())
+    }
+
+    fn lend(&self, key: &Key) -> Result<Option<Cow<'_, [u8]>>, ReadError> {
+        Ok(self.rows.get(key).map(|bytes| Cow::Borrowed(bytes.as_slice())))
     }
 
     fn range(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, ReadError> {

@@ -108,11 +108,28 @@ impl Rows {
     }
 
     /// Returns what the rows say about a key.
+    ///
+    /// No key is put together on the way: how many bytes a row shares with the row before says nearly always on which side
+    /// of the wanted key it is.
     pub fn get(&self, key: &[u8]) -> Found<'_> {
-        match self.seek(key).row() {
-            Some((found, value)) if found == key => value.map_or(Found::Deleted, Found::Value),
-            _ => Found::Absent,
+        let mut rows = Reader::new(&self.bytes[self.restart_before(key)..]);
+        // How many first bytes of the key the last row has, which is less than the key.
+        let mut matched = 0;
+        while !rows.is_empty() {
+            let (shared, added, value) = read_parts(&mut rows).expect(BUILT);
+            match (shared as usize).cmp(&matched) {
+                Ordering::Greater => continue,
+                Ordering::Less => return Found::Absent,
+                Ordering::Equal => matched += shared_bytes(added, &key[matched..]),
+            }
+            match (added.get(matched - shared as usize), key.get(matched)) {
+                (None, None) => return value.map_or(Found::Deleted, Found::Value),
+                (Some(_), None) => return Found::Absent,
+                (Some(here), Some(wanted)) if here > wanted => return Found::Absent,
+                _ => {}
+            }
         }
+        Found::Absent
     }
 
     /// Returns a cursor at the first row.
@@ -124,9 +141,8 @@ impl Rows {
 
     /// Returns a cursor at the first row that is not less than the key.
     pub fn seek(&self, key: &[u8]) -> RowCursor<'_> {
-        let after = self.restarts.partition_point(|restart| self.restart_key(*restart) <= key);
-        let start = after.checked_sub(1).map_or(0, |n| self.restarts[n] as usize);
-        let mut cursor = RowCursor { rows: Reader::new(&self.bytes[start..]), key: Vec::new(), value: None };
+        let rows = Reader::new(&self.bytes[self.restart_before(key)..]);
+        let mut cursor = RowCursor { rows, key: Vec::new(), value: None };
         cursor.advance();
         while cursor.row().is_some_and(|(found, _)| found < key) {
             cursor.advance();
@@ -139,6 +155,12 @@ impl Rows {
         let inside = self.restarts.partition_point(|restart| end.is_none_or(|end| self.restart_key(*restart) < end));
         let back = 1 + rows / RESTART_INTERVAL as usize;
         (inside > 0).then(|| self.restart_key(self.restarts[inside.saturating_sub(back)]))
+    }
+
+    /// Returns where the last rows start that the key can be among.
+    fn restart_before(&self, key: &[u8]) -> usize {
+        let after = self.restarts.partition_point(|restart| self.restart_key(*restart) <= key);
+        after.checked_sub(1).map_or(0, |n| self.restarts[n] as usize)
     }
 
     fn restart_key(&self, restart: u32) -> &[u8] {
@@ -169,17 +191,27 @@ impl<'a> RowCursor<'a> {
 
 /// Reads one row; `key` holds the key before and gets the key read.
 pub(crate) fn read_row<'a>(reader: &mut Reader<'a>, key: &mut Vec<u8>) -> Result<Option<&'a [u8]>, DecodeError> {
-    let shared = reader.var()?;
+    let (shared, added, value) = read_parts(reader)?;
     match shared.cmp(&(key.len() as u64)) {
         Ordering::Greater => return Err(DecodeError::Invalid("shared key bytes")),
         Ordering::Equal | Ordering::Less => key.truncate(shared as usize),
     }
-    key.extend_from_slice(reader.bytes(usize::MAX)?);
-    match reader.var()? {
-        0 => Ok(None),
+    key.extend_from_slice(added);
+    Ok(value)
+}
+
+/// How many bytes a row's key shares with the key before, the bytes that follow, and the value.
+type Parts<'a> = (u64, &'a [u8], Option<&'a [u8]>);
+
+fn read_parts<'a>(reader: &mut Reader<'a>) -> Result<Parts<'a>, DecodeError> {
+    let shared = reader.var()?;
+    let added = reader.bytes(usize::MAX)?;
+    let value = match reader.var()? {
+        0 => None,
         length => {
             let length = usize::try_from(length - 1).map_err(|_| DecodeError::End)?;
-            reader.raw(length).map(Some)
+            Some(reader.raw(length)?)
         }
-    }
+    };
+    Ok((shared, added, value))
 }

@@ -3,6 +3,7 @@
 //! A store never acts by itself: a read either answers from memory or names the blocks that are missing; a write is told
 //! after the log has it; maintenance is a value that the skin carries out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -69,6 +70,11 @@ const VISIT_ROWS: usize = 256;
 pub trait Store {
     /// Returns the bytes of a key, or `None` when it is absent or deleted.
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// As `get`, without a copy where the store can lend its bytes.
+    fn lend(&self, key: &Key) -> Result<Option<Cow<'_, [u8]>>, ReadError> {
+        Ok(self.get(key)?.map(Cow::Owned))
+    }
 
     /// Returns the first rows of a range, ascending, at most `limit`; fewer mean that the range ends there.
     ///

@@ -63,6 +63,10 @@ fn a_commit_is_seen_whole_and_in_order(store: &mut impl Store) {
     assert_eq!(store.get(&key("a")).expect(ANSWERS), Some(b"3".to_vec()));
     assert_eq!(store.get(&key("b")).expect(ANSWERS), None, "a deleted key is absent");
     assert_eq!(store.get(&key("c")).expect(ANSWERS), Some(Vec::new()), "empty bytes are not absence");
+    for name in ["a", "b", "c", "d"] {
+        let lent = store.lend(&key(name)).expect(ANSWERS).map(|bytes| bytes.into_owned());
+        assert_eq!(lent, store.get(&key(name)).expect(ANSWERS), "what is lent is what is there");
+    }
     assert_eq!(names(store, &KeyRange::all(), 10), [key("a"), key("c")]);
     assert_eq!(store.applied(), Seq(11));
 }

@@ -305,9 +305,26 @@ fn packed_rows_are_the_rows() {
             builder.push(key, (random.below(5) > 0).then_some(&value));
         }
         let rows: Rows = builder.finish();
+        check_lookups(&rows, &mut random);
         for layout in [&Hashed as &dyn ValueLayout, &Halves, &crate::Opaque] {
             assert_eq!(unpack(&pack(&rows, layout), rows.len()), Ok(unpacked(&rows)), "seed {seed} {layout:?}");
         }
+    }
+}
+
+/// Looks up every key, and others that are close to them.
+fn check_lookups(rows: &Rows, random: &mut Random) {
+    let mut known = BTreeMap::new();
+    let mut cursor = rows.cursor();
+    while let Some((key, value)) = cursor.row() {
+        known.insert(key.to_vec(), value);
+        cursor.advance();
+    }
+    let others = (0..100).map(|_| (0..random.below(12)).map(|_| random.below(3) as u8).collect::<Vec<u8>>());
+    let others: Vec<Vec<u8>> = others.collect();
+    for key in known.keys().chain(&others) {
+        let expected = known.get(key).map_or(Found::Absent, |value| value.map_or(Found::Deleted, Found::Value));
+        assert_eq!(rows.get(key), expected, "{key:?}");
     }
 }
 
