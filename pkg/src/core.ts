@@ -11,6 +11,7 @@ import { DittoError, toDittoError } from './error.js';
 import { Logger } from './logger.js';
 import { inFolder } from './node-folder.js';
 import { Scope } from './scope.js';
+import { Turn } from './turn.js';
 
 type Listener<K extends keyof EngineEvents> = (value: EngineEvents[K]) => boolean | void;
 
@@ -32,6 +33,8 @@ export class Core {
   readonly place: Place;
   /** Whether code runs inside the scope of a transaction. */
   readonly scope = new Scope();
+  /** Holds answers back that come late in a turn of the event loop. */
+  readonly turn = new Turn();
   #state: State = { name: 'opening', waiting: [] };
   #opening: Promise<Peer>;
   #closing: Promise<void> | null = null;

@@ -6,6 +6,7 @@
  */
 
 import { CBOR } from './cbor.js';
+import { nextTurn } from './turn.js';
 
 /** What one slice may take, a quarter of a frame. */
 const SLICE_MS = 4;
@@ -40,18 +41,8 @@ export class Slices {
 
   /** Writes the rest, a slice a turn of the event loop. */
   async finish(): Promise<void> {
-    const { port1, port2 } = new MessageChannel();
-    // A timer would wait 4 ms; between two messages the browser paints and hears keys as well.
-    const turn = () => new Promise((resolve) => {
-      port1.onmessage = resolve;
-      port2.postMessage(null);
-    });
-    try {
-      do await turn();
-      while (!this.step());
-    } finally {
-      port1.close();
-    }
+    do await nextTurn();
+    while (!this.step());
   }
 }
 

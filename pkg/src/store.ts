@@ -146,7 +146,13 @@ export async function executeOn<T>(
     return new QueryResult<T>(await core.run((peer) => peer.executeSliced!(transaction, query, given, durability)));
   }
   const args = encodeArguments(given);
-  return new QueryResult<T>(await core.run((peer) => peer.execute(transaction, query, args, durability) as Promise<RawRows>));
+  try {
+    return new QueryResult<T>(await core.run((peer) => peer.execute(transaction, query, args, durability) as Promise<RawRows>));
+  } finally {
+    // Each answer of a worker comes in a turn of its own.
+    const wait = core.place === 'page' ? core.turn.wait() : undefined;
+    if (wait !== undefined) await wait;
+  }
 }
 
 /** @internal */

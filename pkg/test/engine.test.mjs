@@ -302,3 +302,13 @@ test('a misspelt durability is refused instead of promising less', async () => {
   assert.equal((await ditto.store.execute('SELECT * FROM a')).items.length, 1);
   await ditto.close();
 });
+
+test('code that awaits nothing but answers and failures leaves timers their turn', async (t) => {
+  const { store } = await open(t);
+  for (const work of [() => store.execute('SELECT 1'), () => assert.rejects(store.execute('SELECT FROM'))]) {
+    let fired = false;
+    setTimeout(() => (fired = true), 1);
+    for (const end = performance.now() + 3000; !fired && performance.now() < end; ) await work();
+    assert.ok(fired);
+  }
+});

@@ -45,3 +45,17 @@ scenario('a DQL mistake answers with its code, its position and a caret line', a
   assert.equal(caret, lines[statementLine].indexOf('ORDER'), `the caret is under ORDER:\n${mistake.message}`);
   assert.match(mistake.message, /\b2\b.*\b17\b/s, 'line 2, column 17');
 });
+
+scenario('a page that awaits nothing but answers paints, and its writes come to an end', async (stage) => {
+  const site = await stage.site();
+  const peer = await stage.peer(await stage.context(), site, { start: false });
+  const seen = await peer.page.evaluate(async () => {
+    const { store } = window.ditto;
+    const seen = { painted: false, written: false };
+    requestAnimationFrame(() => (seen.painted = true));
+    void store.execute("INSERT INTO movies DOCUMENTS ({'_id': '1'})").then(() => (seen.written = true));
+    for (const end = performance.now() + 5000; !(seen.painted && seen.written) && performance.now() < end; ) await store.execute('SELECT 1');
+    return seen;
+  });
+  assert.deepEqual(seen, { painted: true, written: true });
+});
