@@ -17,7 +17,7 @@ use crate::ast::{self, Expr, Step};
 use crate::context::Context;
 use crate::error::{DqlError, Span};
 use crate::evaluate::{Code, Environment, Subquery, SubqueryKind};
-use crate::plan::{Query, WindowCall, plan_query};
+use crate::plan::{Item, Query, WindowCall, plan_query};
 
 /// What the names in an expression mean.
 pub(crate) struct Binder<'a> {
@@ -30,8 +30,8 @@ pub(crate) struct Binder<'a> {
     pub scope: Scope,
     /// What is known from the statement around.
     pub names: Names<'a>,
-    /// The names of a projection, while ORDER BY is bound.
-    pub aliases: Vec<(String, Code)>,
+    /// The items of the projection, while ORDER BY is bound.
+    pub items: Vec<Item>,
     /// The variables of the iterations around, two for each: the place and the value.
     locals: Vec<String>,
     /// The aggregates found so far, and the number of the slot of the first; `None` where there may be none.
@@ -76,7 +76,7 @@ impl<'a> Binder<'a> {
             host: None,
             scope,
             names: Names::default(),
-            aliases: Vec::new(),
+            items: Vec::new(),
             locals: Vec::new(),
             calls: None,
             windows: None,
@@ -234,7 +234,7 @@ impl<'a> Binder<'a> {
         if let Some(local) = self.local(name) {
             return Ok(Code::Variable(local));
         }
-        if let Some((_, code)) = self.aliases.iter().find(|(alias, _)| alias == name) {
+        if let Some(code) = self.named_item(name) {
             return Ok(code.clone());
         }
         match &self.scope {
@@ -274,29 +274,27 @@ impl<'a> Binder<'a> {
         for step in steps {
             let step = match step {
                 Step::Index(index) => self.bind(index)?,
+                Step::Name(name) if members.is_empty() && code.extend(name) => continue,
                 Step::Name(name) => Code::Constant(Some(Value::from(name.as_str()))),
             };
-            match (&mut code, &step) {
-                (Code::Field(path), Code::Constant(Some(Value::Str(name)))) if members.is_empty() => {
-                    path.push(name.clone())
-                }
-                (Code::Document, Code::Constant(Some(Value::Str(name)))) if members.is_empty() => {
-                    code = Code::Field(vec![name.clone()]);
-                }
-                (Code::Outer(_, inner), Code::Constant(Some(Value::Str(name)))) if members.is_empty() => {
-                    match &mut **inner {
-                        Code::Field(path) => path.push(name.clone()),
-                        _ => **inner = Code::Field(vec![name.clone()]),
-                    }
-                }
+            match &step {
+                Code::Constant(Some(Value::Str(name))) if members.is_empty() && code.extend(name) => {}
                 _ => members.push(step),
             }
         }
         Ok(if members.is_empty() { code } else { Code::Member(Box::new(code), members) })
     }
 
+    /// Returns what an item of the projection computes.
+    fn named_item(&self, name: &str) -> Option<&Code> {
+        self.items.iter().find_map(|item| match item {
+            Item::Field(alias, code) if alias == name => Some(code),
+            _ => None,
+        })
+    }
+
     fn is_alias(&self, name: &str) -> bool {
-        self.local(name).is_some() || self.aliases.iter().any(|(alias, _)| alias == name)
+        self.local(name).is_some() || self.named_item(name).is_some()
     }
 
     /// Says whether a name in front of a point means the collection, or one of those joined.
@@ -322,6 +320,19 @@ impl<'a> Binder<'a> {
     }
 }
 
+impl Code {
+    /// Makes a path one name longer; `false` if this is none.
+    fn extend(&mut self, name: &str) -> bool {
+        match self {
+            Code::Document => *self = Code::Field(vec![name.to_owned()]),
+            Code::Field(path) => path.push(name.to_owned()),
+            Code::Outer(_, row) => return row.extend(name),
+            _ => return false,
+        }
+        true
+    }
+}
+
 impl Scope {
     fn qualifies(&self, name: &str) -> bool {
         match self {
@@ -344,29 +355,14 @@ impl<'a> Names<'a> {
 }
 
 /// Evaluates what needs no document.
-fn fold(mut code: Code) -> Code {
-    let is_leaf = |code: &Code| {
-        matches!(
-            code,
-            Code::Constant(_)
-                | Code::Document
-                | Code::Field(_)
-                | Code::Outer(..)
-                | Code::Slot(_)
-                | Code::Subquery(_)
-                | Code::Variable(_)
-        )
-    };
-    if is_leaf(&code) {
-        return code;
-    }
+fn fold(code: Code) -> Code {
     // An array of constants with a missing one stays: IN tells missing from null.
     let in_array = matches!(code, Code::Array(_));
-    let constant = code.parts_mut().iter().all(|part| match part {
-        Code::Constant(value) => value.is_some() || !in_array,
-        _ => false,
-    });
-    if constant { Code::Constant(code.value(Environment::default())) } else { code }
+    let is_constant = |part: &Code| matches!(part, Code::Constant(value) if value.is_some() || !in_array);
+    if !code.is_leaf() && code.all_parts(&mut |part| is_constant(part)) {
+        return Code::Constant(code.value(Environment::default()));
+    }
+    code
 }
 
 /// How many aggregates a query has at most, and how many window functions: each is compared with all before it.

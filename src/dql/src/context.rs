@@ -3,6 +3,7 @@
 //! The room has no clock and no zone database; whoever plans brings them. Invariant: the same statement, arguments and
 //! context make the same plan.
 
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -69,11 +70,20 @@ pub struct Context<'a> {
     pub strict: bool,
     /// Directives for every source of the statement: `dql_default_directives`, and what the statement itself begins with.
     pub directives: Object,
+    /// Becomes true when a plan depends on the time or on the host's zones: it is not right for ever.
+    pub asked_host: Cell<bool>,
 }
 
 impl Default for Context<'_> {
     fn default() -> Self {
-        Context { now: Millis(0), zones: Rc::new(UtcOnly), indexes: &[], strict: false, directives: Object::new() }
+        Context {
+            now: Millis(0),
+            zones: Rc::new(UtcOnly),
+            indexes: &[],
+            strict: false,
+            directives: Object::new(),
+            asked_host: Cell::default(),
+        }
     }
 }
 

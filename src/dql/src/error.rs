@@ -17,9 +17,21 @@ pub struct Span {
     pub end: usize,
 }
 
-/// What is wrong with a statement, its arguments or an evaluation.
+/// What is wrong with a statement, its arguments or an evaluation; one pointer, since every rule of the parser returns one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DqlError {
+pub struct DqlError(Box<Mistake>);
+
+impl std::ops::Deref for DqlError {
+    type Target = Mistake;
+
+    fn deref(&self) -> &Mistake {
+        &self.0
+    }
+}
+
+/// What a [`DqlError`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
     /// The stable code that handlers match on.
     pub code: ErrorCode,
     /// One sentence without the place.
@@ -30,7 +42,7 @@ pub struct DqlError {
 
 impl DqlError {
     pub(crate) fn new(code: ErrorCode, message: String, span: Option<Span>) -> DqlError {
-        DqlError { code, message, span }
+        DqlError(Box::new(Mistake { code, message, span }))
     }
 
     pub(crate) fn invalid(message: &str, span: Span) -> DqlError {

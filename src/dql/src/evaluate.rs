@@ -14,6 +14,7 @@ mod function;
 mod iteration;
 mod json;
 mod matcher;
+mod parts;
 pub(crate) mod pattern;
 mod subquery;
 
@@ -222,67 +223,6 @@ impl Code {
     pub fn holds(predicate: Option<&Code>, object: &Object, around: Around<'_>) -> bool {
         let environment = Environment { document: Some(object), around, ..Environment::default() };
         predicate.is_none_or(|predicate| predicate.is_true(environment))
-    }
-
-    /// Returns the expressions that this one is made of.
-    pub fn parts_mut(&mut self) -> Vec<&mut Code> {
-        match self {
-            Code::Array(items) | Code::Function(_, items) | Code::Zoned(_, items, _) => items.iter_mut().collect(),
-            Code::Between(operands, _) => operands.iter_mut().collect(),
-            Code::Case { subject, branches, otherwise } => {
-                let branches = branches.iter_mut().flat_map(|(when, then)| [when, then]);
-                let ends = [subject, otherwise].into_iter().flatten().map(|part| &mut **part);
-                branches.chain(ends).collect()
-            }
-            Code::Chain(first, rest) => {
-                std::iter::once(&mut **first).chain(rest.iter_mut().map(|part| &mut part.1)).collect()
-            }
-            Code::Constant(_)
-            | Code::Document
-            | Code::Field(_)
-            | Code::Outer(..)
-            | Code::Slot(_)
-            | Code::Subquery(_)
-            | Code::Variable(_) => Vec::new(),
-            Code::In(operands, _) | Code::Like { operands, .. } | Code::Similar(operands, _) => {
-                operands.iter_mut().collect()
-            }
-            Code::Is(operand, ..) | Code::Matches(operand, ..) | Code::Negate(operand) | Code::Not(operand) => {
-                vec![operand]
-            }
-            Code::Iteration(iteration) => iteration.parts_mut().collect(),
-            Code::Member(base, steps) => std::iter::once(&mut **base).chain(steps).collect(),
-            Code::Object(fields) => fields.iter_mut().map(|field| &mut field.1).collect(),
-        }
-    }
-
-    /// Returns the expressions that this one is made of.
-    pub fn parts(&self) -> Vec<&Code> {
-        match self {
-            Code::Array(items) | Code::Function(_, items) | Code::Zoned(_, items, _) => items.iter().collect(),
-            Code::Between(operands, _) => operands.iter().collect(),
-            Code::Case { subject, branches, otherwise } => {
-                let branches = branches.iter().flat_map(|(when, then)| [when, then]);
-                branches.chain([subject, otherwise].into_iter().flatten().map(|part| &**part)).collect()
-            }
-            Code::Chain(first, rest) => std::iter::once(&**first).chain(rest.iter().map(|part| &part.1)).collect(),
-            Code::Constant(_)
-            | Code::Document
-            | Code::Field(_)
-            | Code::Outer(..)
-            | Code::Slot(_)
-            | Code::Subquery(_)
-            | Code::Variable(_) => Vec::new(),
-            Code::In(operands, _) | Code::Like { operands, .. } | Code::Similar(operands, _) => {
-                operands.iter().collect()
-            }
-            Code::Is(operand, ..) | Code::Matches(operand, ..) | Code::Negate(operand) | Code::Not(operand) => {
-                vec![operand]
-            }
-            Code::Iteration(iteration) => iteration.parts().collect(),
-            Code::Member(base, steps) => std::iter::once(&**base).chain(steps).collect(),
-            Code::Object(fields) => fields.iter().map(|field| &field.1).collect(),
-        }
     }
 
     /// Evaluates the expression to an owned value.

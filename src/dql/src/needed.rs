@@ -55,7 +55,7 @@ fn collect_under(alias: &str, code: &Code, names: &mut Vec<String>) -> bool {
         },
         Code::Document => false,
         Code::Subquery(subquery) => !subquery.correlated,
-        _ => code.parts().into_iter().all(|part| collect_under(alias, part, names)),
+        _ => code.all_parts(&mut |part| collect_under(alias, part, names)),
     }
 }
 
@@ -65,7 +65,7 @@ fn collect(code: &Code, names: &mut Vec<String>) -> bool {
         Code::Document => false,
         Code::Subquery(subquery) => !subquery.correlated,
         Code::Field(path) => path.first().is_none_or(|name| add(name, names)),
-        _ => code.parts().into_iter().all(|part| collect(part, names)),
+        _ => code.all_parts(&mut |part| collect(part, names)),
     }
 }
 

@@ -87,18 +87,19 @@ impl<'a> Parser<'a> {
             lexer,
             token,
             last: Span::default(),
-            tried: Vec::new(),
+            tried: Vec::with_capacity(16),
             depth: 0,
             scan_tokens_left: iteration::SCAN_TOKENS_IN_ALL,
         })
     }
 
-    /// Moves to the next token and returns the one left behind.
-    fn advance(&mut self) -> Result<Token<'a>, DqlError> {
+    /// Moves to the next token and returns where the one left behind is.
+    fn advance(&mut self) -> Result<Span, DqlError> {
         let next = self.lexer.next()?;
         self.tried.clear();
         self.last = self.token.span;
-        Ok(std::mem::replace(&mut self.token, next))
+        self.token = next;
+        Ok(self.last)
     }
 
     /// Reads the token after the current one without moving. What is no token counts as the end.
@@ -107,11 +108,13 @@ impl<'a> Parser<'a> {
         lexer.next().map_or(Kind::End, |token| token.kind)
     }
 
+    #[inline(always)]
     fn at_word(&mut self, word: &'static str) -> bool {
         self.tried.push(word);
         matches!(self.token.kind, Kind::Word(found) if found.eq_ignore_ascii_case(word))
     }
 
+    #[inline(always)]
     fn at(&mut self, symbol: &'static str) -> bool {
         self.tried.push(symbol);
         matches!(self.token.kind, Kind::Symbol(found) if found == symbol)
@@ -253,14 +256,25 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Says whether a word needs back-ticks to be a name.
+/// Says whether a word needs back-ticks to be a name. Every name is looked up.
 pub(crate) fn is_reserved(word: &str) -> bool {
-    let in_order = |reserved: &&str| {
-        let (a, b) = (reserved.bytes(), word.bytes().map(|byte| byte.to_ascii_uppercase()));
-        a.cmp(b)
-    };
-    RESERVED.binary_search_by(in_order).is_ok()
+    let Some(first @ b'A'..=b'Z') = word.bytes().next().map(|first| first.to_ascii_uppercase()) else { return false };
+    let letter = usize::from(first - b'A');
+    RESERVED[STARTS[letter]..STARTS[letter + 1]].iter().any(|reserved| reserved.eq_ignore_ascii_case(word))
 }
+
+/// Where the reserved words of each letter start, and where those of the last one end.
+const STARTS: [usize; 27] = {
+    let (mut starts, mut letter, mut at) = ([0; 27], 0, 0);
+    while letter < 27 {
+        while at < RESERVED.len() && RESERVED[at].as_bytes()[0] < b'A' + letter as u8 {
+            at += 1;
+        }
+        starts[letter] = at;
+        letter += 1;
+    }
+    starts
+};
 
 /// In alphabetical order.
 const RESERVED: [&str; 58] = [

@@ -45,12 +45,6 @@ pub(crate) struct Lexer<'a> {
     at: usize,
 }
 
-/// Longer symbols before their prefixes.
-const SYMBOLS: [&str; 27] = [
-    "<<", ">>", "<=", ">=", "<>", "!=", "==", "||", "(", ")", "[", "]", "{", "}", ",", ".", ";", ":", "=", "<", ">",
-    "+", "-", "*", "/", "%", "?",
-];
-
 impl<'a> Lexer<'a> {
     pub fn new(text: &'a str, at: usize) -> Lexer<'a> {
         Lexer { text, at }
@@ -60,78 +54,112 @@ impl<'a> Lexer<'a> {
     pub fn next(&mut self) -> Result<Token<'a>, DqlError> {
         self.skip_blanks()?;
         let start = self.at;
-        let rest = &self.text[start..];
-        let mut bytes = rest.bytes();
-        let (first, second) = (bytes.next().unwrap_or(0), bytes.next().unwrap_or(0));
+        let [first, second] = self.bytes();
         let kind = match first {
-            0 if rest.is_empty() => Kind::End,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Kind::Word(self.word()),
+            0 if start == self.text.len() => Kind::End,
             b'\'' | b'"' => Kind::Str(self.string(first)?),
             b'`' => Kind::Quoted(self.quoted()?),
             b'0'..=b'9' => self.number()?,
             b'.' if second.is_ascii_digit() => self.number()?,
-            b':' if starts_name(&rest[1..]) => {
+            b':' if starts_name(&self.text[start + 1..]) => {
                 self.at += 1;
                 Kind::Parameter(self.word())
             }
-            _ if starts_name(rest) => Kind::Word(self.word()),
-            _ => self.symbol()?,
+            0x80.. if starts_name(&self.text[start..]) => Kind::Word(self.word()),
+            _ => self.symbol(first, second)?,
         };
         Ok(Token { kind, span: Span { start, end: self.at } })
     }
 
+    /// Returns the next two bytes, 0 behind the end.
+    #[inline(always)]
+    fn bytes(&self) -> [u8; 2] {
+        match self.text.as_bytes().get(self.at..) {
+            Some([first, second, ..]) => [*first, *second],
+            Some([first]) => [*first, 0],
+            _ => [0; 2],
+        }
+    }
+
     fn skip_blanks(&mut self) -> Result<(), DqlError> {
         loop {
-            let rest = &self.text[self.at..];
-            // Nearly always there is one blank, or none.
-            let rest = match rest.as_bytes() {
-                [b' ', ..] => {
-                    self.at += 1;
-                    &rest[1..]
+            match self.bytes() {
+                [b' ' | b'\t' | b'\n' | b'\r', _] => self.at += 1,
+                [b'-', b'-'] => {
+                    let rest = &self.text[self.at..];
+                    self.at += rest.find('\n').unwrap_or(rest.len());
                 }
-                _ => rest,
-            };
-            if rest.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) {
-                return Ok(());
-            }
-            let blank = rest.len() - rest.trim_start().len();
-            if blank > 0 {
-                self.at += blank;
-            } else if rest.starts_with("--") {
-                self.at += rest.find('\n').unwrap_or(rest.len());
-            } else if rest.starts_with("/*") {
-                let end = rest.find("*/").ok_or_else(|| self.error("this comment has no end", self.at, 2))?;
-                self.at += end + 2;
-            } else {
-                return Ok(());
+                [b'/', b'*'] => {
+                    let end = self.text[self.at..].find("*/");
+                    self.at += end.ok_or_else(|| self.error("this comment has no end", self.at, 2))? + 2;
+                }
+                // The rarer blanks.
+                [0x0b | 0x0c | 0x80.., _] => {
+                    let rest = &self.text[self.at..];
+                    let blank = rest.len() - rest.trim_start().len();
+                    if blank == 0 {
+                        return Ok(());
+                    }
+                    self.at += blank;
+                }
+                _ => return Ok(()),
             }
         }
     }
 
-    fn symbol(&mut self) -> Result<Kind<'a>, DqlError> {
-        let rest = &self.text[self.at..];
-        let first = rest.as_bytes().first();
-        let starts = |symbol: &&&str| symbol.as_bytes().first() == first && rest.starts_with(**symbol);
-        match SYMBOLS.iter().find(starts) {
-            Some(symbol) => {
-                self.at += symbol.len();
-                Ok(Kind::Symbol(symbol))
+    fn symbol(&mut self, first: u8, second: u8) -> Result<Kind<'a>, DqlError> {
+        let symbol = match (first, second) {
+            (b'<', b'<') => "<<",
+            (b'>', b'>') => ">>",
+            (b'<', b'=') => "<=",
+            (b'>', b'=') => ">=",
+            (b'<', b'>') => "<>",
+            (b'!', b'=') => "!=",
+            (b'=', b'=') => "==",
+            (b'|', b'|') => "||",
+            (b'(', _) => "(",
+            (b')', _) => ")",
+            (b'[', _) => "[",
+            (b']', _) => "]",
+            (b'{', _) => "{",
+            (b'}', _) => "}",
+            (b',', _) => ",",
+            (b'.', _) => ".",
+            (b';', _) => ";",
+            (b':', _) => ":",
+            (b'=', _) => "=",
+            (b'<', _) => "<",
+            (b'>', _) => ">",
+            (b'+', _) => "+",
+            (b'-', _) => "-",
+            (b'*', _) => "*",
+            (b'/', _) => "/",
+            (b'%', _) => "%",
+            (b'?', _) => "?",
+            _ => {
+                let length = self.text[self.at..].chars().next().map_or(0, char::len_utf8);
+                return Err(self.error("no token starts with this character", self.at, length));
             }
-            None => {
-                let length = rest.chars().next().map_or(0, char::len_utf8);
-                Err(self.error("no token starts with this character", self.at, length))
-            }
-        }
+        };
+        self.at += symbol.len();
+        Ok(Kind::Symbol(symbol))
     }
 
     fn word(&mut self) -> &'a str {
-        let rest = &self.text[self.at..];
-        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'$';
-        let mut length = rest.bytes().take_while(|byte| is_plain(byte)).count();
-        if rest.as_bytes().get(length).is_some_and(|byte| !byte.is_ascii()) {
-            length = rest.find(|c: char| !(c == '_' || c == '$' || c.is_alphanumeric())).unwrap_or(rest.len());
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        while let Some(byte) = bytes.get(self.at)
+            && (byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'$')
+        {
+            self.at += 1;
         }
-        self.at += length;
-        &rest[..length]
+        if bytes.get(self.at).is_some_and(|byte| !byte.is_ascii()) {
+            let rest = &self.text[self.at..];
+            let length = rest.find(|c: char| !(c == '_' || c == '$' || c.is_alphanumeric()));
+            self.at += length.unwrap_or(rest.len());
+        }
+        &self.text[start..self.at]
     }
 
     fn quoted(&mut self) -> Result<String, DqlError> {

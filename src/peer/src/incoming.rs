@@ -272,6 +272,6 @@ fn matcher_of(sub: &SubRequest, from_big_peer: bool) -> Result<Matcher, (ErrorCo
     };
     match dql::subscription(&sub.text, &args, &dql::Context::default()) {
         Ok(subscription) => Ok(Matcher::Query(subscription)),
-        Err(error) => Err((error.code, error.message)),
+        Err(error) => Err((error.code, error.message.clone())),
     }
 }

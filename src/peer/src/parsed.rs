@@ -1,10 +1,13 @@
 //! The statements that were parsed and planned last: an application repeats few texts, often with the same arguments.
+//!
+//! A statement is kept when its text comes for the second time. Texts that hold their data do not come again: they would
+//! push the others out, and be taken apart later when they are no longer in the processor's cache.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use dql::{Context, DqlError, Plan, Statement};
-use value::{Object, Value};
+use value::{Object, Value, hash64};
 
 use crate::system::{object, reads_system, text};
 
@@ -12,6 +15,8 @@ use crate::system::{object, reads_system, text};
 #[derive(Debug)]
 pub struct Parsed {
     statements: BTreeMap<String, Known>,
+    /// Hashes of texts that came once, each at the place that it says.
+    once: Vec<u64>,
     /// Counts uses, so that the oldest is known.
     uses: u64,
     max: usize,
@@ -44,29 +49,17 @@ struct Known {
 
 impl Default for Parsed {
     fn default() -> Parsed {
-        Parsed { statements: BTreeMap::new(), uses: 0, max: 4096 }
+        Parsed { statements: BTreeMap::new(), once: vec![0; ONCE], uses: 0, max: 4096 }
     }
 }
+
+/// How many texts are remembered to have come once.
+const ONCE: usize = 1024;
 
 /// Longer texts are not kept: they hold their data, and do not come again.
 const PARSED_BYTES_MAX: usize = 1024;
 
 impl Parsed {
-    fn statement(&mut self, text: &str) -> Result<Rc<Statement>, DqlError> {
-        self.uses += 1;
-        if let Some(known) = self.statements.get_mut(text) {
-            known.used = self.uses;
-            return Ok(Rc::clone(&known.statement));
-        }
-        let statement = Rc::new(dql::parse(text)?);
-        if text.len() <= PARSED_BYTES_MAX && self.max > 0 {
-            self.make_room(self.max - 1);
-            let known = Known { statement: Rc::clone(&statement), used: self.uses, plan: None };
-            self.statements.insert(text.to_owned(), known);
-        }
-        Ok(statement)
-    }
-
     /// Returns the plan of a statement, the last one if nothing has changed that it depends on.
     pub fn plan(
         &mut self,
@@ -75,23 +68,32 @@ impl Parsed {
         context: &Context<'_>,
         generation: u64,
     ) -> Result<Planned, DqlError> {
-        if let Some(Known { plan: Some((known, of, plan)), used, .. }) = self.statements.get_mut(text)
-            && *of == generation
-            && *known == args
-        {
-            self.uses += 1;
-            *used = self.uses;
-            return Ok(plan.clone());
+        self.uses += 1;
+        let known = self.statements.get_mut(text);
+        let statement = match &known {
+            Some(Known { plan: Some((of, at, plan)), .. }) if *at == generation && *of == args => {
+                let plan = plan.clone();
+                known.into_iter().for_each(|known| known.used = self.uses);
+                return Ok(plan);
+            }
+            Some(known) => Rc::clone(&known.statement),
+            None => Rc::new(dql::parse(text)?),
+        };
+        let is_kept = known.is_some() || self.max > 0 && comes_again(&mut self.once, text);
+        let of = (is_kept && is_repeatable(&statement, &args)).then(|| args.clone());
+        let planned = dql::plan_owned(&statement, args, context).map(Planned::new);
+        // What is true now only is planned again.
+        let of = of.filter(|_| !context.asked_host.get());
+        let plan = of.zip(planned.as_ref().ok()).map(|(of, planned)| (of, generation, planned.clone()));
+        match known {
+            Some(known) => (known.used, known.plan) = (self.uses, plan.or_else(|| known.plan.take())),
+            None if is_kept => {
+                self.make_room(self.max - 1);
+                self.statements.insert(text.to_owned(), Known { statement, used: self.uses, plan });
+            }
+            None => {}
         }
-        let statement = self.statement(text)?;
-        if !is_repeatable(text, &statement, &args) {
-            return dql::plan_owned(&statement, args, context).map(Planned::new);
-        }
-        let plan = Planned::new(dql::plan(&statement, &args, context)?);
-        if let Some(known) = self.statements.get_mut(text) {
-            known.plan = Some((args, generation, plan.clone()));
-        }
-        Ok(plan)
+        planned
     }
 
     /// Forgets plans, which depend on parameters.
@@ -122,11 +124,18 @@ impl Parsed {
     }
 }
 
-/// Says whether a plan may serve the next time: not one that holds data, nor one that holds the time.
-fn is_repeatable(text: &str, statement: &Statement, args: &Object) -> bool {
-    const OF_NOW: [&str; 3] = ["clock", "request_info", "tz_offset"];
-    let holds_time =
-        |name: &&str| text.as_bytes().windows(name.len()).any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+/// Says whether a text has come before, of the last few that are not kept, and remembers it.
+fn comes_again(once: &mut [u64], text: &str) -> bool {
+    if text.len() > PARSED_BYTES_MAX {
+        return false;
+    }
+    let hash = hash64(text.as_bytes());
+    let place = &mut once[hash as usize % ONCE];
+    std::mem::replace(place, hash) == hash
+}
+
+/// Says whether a plan may be kept for the next time: not one that holds data.
+fn is_repeatable(statement: &Statement, args: &Object) -> bool {
     let is_small = |value: &Value| match value {
         Value::Str(text) => text.len() <= 256,
         Value::Array(_) | Value::Bytes(_) | Value::Object(_) => false,
@@ -134,11 +143,9 @@ fn is_repeatable(text: &str, statement: &Statement, args: &Object) -> bool {
         Value::Float(float) => *float != 0.0,
         Value::Bool(_) | Value::Int(_) | Value::Null => true,
     };
-    text.len() <= PARSED_BYTES_MAX
-        && matches!(statement, Statement::Delete(_) | Statement::Select(_) | Statement::Update(_))
+    matches!(statement, Statement::Delete(_) | Statement::Select(_) | Statement::Update(_))
         && args.len() <= 16
         && args.values().all(is_small)
-        && !OF_NOW.iter().any(holds_time)
 }
 
 #[cfg(test)]
@@ -151,10 +158,26 @@ mod tests {
         parsed.limit(4);
         let context = Context::default();
         let mut plan = |text: &str| parsed.plan(text, Object::new(), &context, 0).expect("valid");
+        let once = plan("SELECT a FROM c");
         let hot = plan("SELECT a FROM c");
+        assert!(!Rc::ptr_eq(&once.plan, &hot.plan), "what comes once is not kept");
         for number in 0..20 {
-            plan(&format!("SELECT {number} AS n FROM c"));
+            (0..2).for_each(|_| _ = plan(&format!("SELECT {number} AS n FROM c")));
             assert!(Rc::ptr_eq(&hot.plan, &plan("SELECT a FROM c").plan), "after {number} others");
         }
+    }
+    #[test]
+    fn a_plan_that_holds_the_time_or_a_zone_is_made_again_and_others_are_kept() {
+        let mut parsed = Parsed::default();
+        let mut is_kept = |text: &str| {
+            let mut plan = || parsed.plan(text, Object::new(), &Context::default(), 0).expect("valid").plan;
+            plan();
+            Rc::ptr_eq(&plan(), &plan())
+        };
+        assert!(is_kept("SELECT clocks FROM c WHERE date_trunc(d, 'day') = 1 -- clock()"));
+        assert!(!is_kept("SELECT clock /* here */ () AS now FROM c"));
+        assert!(!is_kept("SELECT a FROM c WHERE at < date_add(clock(), 1, 'day')"));
+        assert!(!is_kept("SELECT a FROM c WHERE a IN (SELECT request_info() AS b FROM d)"));
+        assert!(!is_kept("SELECT date_part(d, 'hour', 'local') AS hour FROM c"));
     }
 }

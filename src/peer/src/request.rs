@@ -1,5 +1,6 @@
 //! What applications ask: statements, transactions, observers, subscriptions.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use dql::{Context, Plan};
@@ -56,6 +57,7 @@ impl<S: Store> Engine<S> {
             indexes: self.indexes.ready(),
             strict: self.strict,
             directives: self.directives.clone(),
+            asked_host: Cell::default(),
         };
         Prepared::new(&mut self.parsed, text, args, &context, self.indexes.generation())
     }

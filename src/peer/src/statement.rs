@@ -36,10 +36,12 @@ pub struct Prepared {
     pub strict: bool,
 }
 
-/// Says whether PROFILE stands in a text, perhaps behind directives.
-fn is_profiled(text: &str) -> bool {
+/// Says whether a text begins with PROFILE, or with a comment that it may stand behind.
+fn may_be_profiled(text: &str) -> bool {
     const PROFILE: &[u8] = b"PROFILE";
-    text.as_bytes().windows(PROFILE.len()).take(256).any(|word| word.eq_ignore_ascii_case(PROFILE))
+    let start = text.trim_start().as_bytes();
+    start.first().is_some_and(|first| b"/-".contains(first))
+        || start.get(..PROFILE.len()).is_some_and(|word| word.eq_ignore_ascii_case(PROFILE))
 }
 
 /// What a statement came to.
@@ -80,7 +82,7 @@ impl Prepared {
         generation: u64,
     ) -> Result<Prepared, Failure> {
         // The host's clock is asked for PROFILE only: it costs as much as planning does.
-        let clock = || if is_profiled(&text) { context.zones.nanoseconds() } else { 0 };
+        let clock = || if may_be_profiled(&text) { context.zones.nanoseconds() } else { 0 };
         let started = clock();
         match parsed.plan(&text, args, context, generation) {
             Ok(Planned { plan, reads_system }) => {

@@ -155,14 +155,20 @@ impl<'a, S: Store> View<'a, S> {
 
     /// Reads one document; the absent document when there is none.
     pub fn doc(&self, collection: &CollectionName, id: &DocId) -> Result<Packed, ReadError> {
-        let key = Key::document(collection, id);
-        if let Some(doc) = self.drafts.iter().rev().find_map(|draft| draft.doc(&key)) {
-            return Ok(doc.after.clone().unwrap_or_default());
-        }
-        match self.store.get(&key)? {
-            Some(bytes) => Ok(Packed::of(split(&bytes)?.1)),
-            None => Ok(Packed::default()),
-        }
+        self.look(&Key::document(collection, id), id.as_bytes(), |row| row.packed())
+    }
+
+    /// Shows one document by its key and the bytes of its `_id`, without a copy where the store can lend it; the absent
+    /// document when there is none.
+    pub fn look<T>(&self, key: &Key, id: &[u8], look: impl FnOnce(Row<'_>) -> T) -> Result<T, ReadError> {
+        let drafted = self.drafts.iter().rev().find_map(|draft| draft.doc(key));
+        let stored = if drafted.is_none() { self.store.lend(key)? } else { None };
+        let bytes = match (drafted, &stored) {
+            (Some(doc), _) => doc.after.as_ref().map_or(&[][..], Packed::bytes),
+            (None, Some(bytes)) => split(bytes)?.1,
+            (None, None) => &[],
+        };
+        Ok(look(Row { id, content: Content::Bytes(bytes) }))
     }
 
     /// Reads all documents of a collection in the order of their keys, tombstones included, until told to stop.

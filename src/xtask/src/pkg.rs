@@ -19,7 +19,7 @@ const WASM_BINDGEN_FLAGS: [&str; 5] = ["--target", "web", "--out-name", "shoal",
 
 /// The features that Rust's wasm32-unknown-unknown uses; wasm-opt must be told, since `strip` takes the list away.
 const WASM_OPT_FLAGS: [&str; 9] = [
-    "-Oz",
+    "-O3",
     "--enable-bulk-memory",
     "--enable-multivalue",
     "--enable-mutable-globals",

@@ -28,7 +28,7 @@ impl Binder<'_> {
                 _ => Code::Function(function, arguments),
             },
             Function::Clock => {
-                self.host.get_or_insert("clock()");
+                self.ask_host("clock()");
                 let now = self.now();
                 if arguments.is_empty() {
                     return Ok(Code::Constant(date::iso(now)));
@@ -37,7 +37,7 @@ impl Binder<'_> {
                 self.zoned(Function::DateFormat, arguments)
             }
             Function::RequestInfo => {
-                self.host.get_or_insert("request_info()");
+                self.ask_host("request_info()");
                 Code::Constant(Some(Value::Object(self.request_info())))
             }
             Function::TzOffset => {
@@ -45,7 +45,7 @@ impl Binder<'_> {
                     arguments.push(Code::Constant(Some(Value::from("local"))));
                 }
                 if arguments.len() == 1 {
-                    self.host.get_or_insert("tz_offset() of now");
+                    self.ask_host("tz_offset() of now");
                     arguments.push(Code::Constant(Some(Value::Int(self.now()))));
                 }
                 self.zoned(function, arguments)
@@ -76,8 +76,13 @@ impl Binder<'_> {
         if fixed {
             return Code::Function(function, arguments);
         }
-        self.host.get_or_insert("a time zone by name");
+        self.ask_host("a time zone by name");
         Code::Zoned(function, arguments, Host(self.context.zones.clone()))
+    }
+
+    fn ask_host(&mut self, what: &'static str) {
+        self.host.get_or_insert(what);
+        self.context.asked_host.set(true);
     }
 
     fn now(&self) -> i64 {

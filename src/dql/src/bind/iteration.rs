@@ -58,6 +58,6 @@ fn all_within(code: &Code, depth: usize, check: fn(&Code, usize) -> bool) -> boo
             let mut parts = iteration.parts();
             parts.next().is_none_or(|collection| check(collection, depth)) && parts.all(|part| check(part, depth + 2))
         }
-        _ => code.parts().into_iter().all(|part| check(part, depth)),
+        _ => code.all_parts(&mut |part| check(part, depth)),
     }
 }

@@ -23,7 +23,8 @@ impl Parser<'_> {
 
     /// Reads one or more of a rule with commas between.
     pub(super) fn list<T>(&mut self, rule: impl Fn(&mut Self) -> Result<T, DqlError>) -> Result<Vec<T>, DqlError> {
-        let mut items = vec![rule(self)?];
+        let mut items = Vec::with_capacity(4);
+        items.push(rule(self)?);
         while self.eat(",")? {
             items.push(rule(self)?);
         }
@@ -57,15 +58,29 @@ impl Parser<'_> {
     }
 
     fn operator(&self) -> Option<Operator> {
-        match self.token.kind {
+        Some(match self.token.kind {
             Kind::Symbol(symbol) => match symbol {
-                "==" => Some(Operator::Equal),
-                "<>" => Some(Operator::NotEqual),
-                _ => OPERATORS.into_iter().find(|operator| operator.text() == symbol),
+                "=" | "==" => Operator::Equal,
+                "!=" | "<>" => Operator::NotEqual,
+                "<" => Operator::Less,
+                "<=" => Operator::LessEqual,
+                ">" => Operator::Greater,
+                ">=" => Operator::GreaterEqual,
+                "+" => Operator::Add,
+                "-" => Operator::Subtract,
+                "*" => Operator::Multiply,
+                "/" => Operator::Divide,
+                "%" => Operator::Remainder,
+                "||" => Operator::Concat,
+                "<<" => Operator::ShiftLeft,
+                ">>" => Operator::ShiftRight,
+                _ => return None,
             },
-            Kind::Word(word) => OPERATORS.into_iter().find(|operator| operator.text().eq_ignore_ascii_case(word)),
-            _ => None,
-        }
+            Kind::Word(word) if word.eq_ignore_ascii_case("AND") => Operator::And,
+            Kind::Word(word) if word.eq_ignore_ascii_case("OR") => Operator::Or,
+            Kind::Word(word) if word.eq_ignore_ascii_case("XOR") => Operator::Xor,
+            _ => return None,
+        })
     }
 
     /// Returns the level of the postfix operator that comes, if one does.
@@ -131,7 +146,7 @@ impl Parser<'_> {
     /// Reads what follows IN; a list in parentheses is an array literal.
     fn in_list(&mut self, left: Expr, negation: Negation) -> Result<Expr, DqlError> {
         let list = if self.at("(") && self.at_query() {
-            let start = self.advance()?.span.start;
+            let start = self.advance()?.start;
             let query = self.subquery()?;
             Expr::Query(query, self.since(start))
         } else if self.eat("(")? {
@@ -258,13 +273,15 @@ impl Parser<'_> {
 
     /// Reads a primary that starts with a word: a constant, CASE, a function or a name.
     fn word(&mut self, word: &str, span: Span) -> Result<Expr, DqlError> {
-        let constants = [
-            ("TRUE", Expr::Literal(Value::Bool(true))),
-            ("FALSE", Expr::Literal(Value::Bool(false))),
-            ("NULL", Expr::Literal(Value::Null)),
-            ("MISSING", Expr::Missing),
-        ];
-        if let Some((_, constant)) = constants.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) {
+        let is = |constant: &str| word.eq_ignore_ascii_case(constant);
+        let constant = match word.len() {
+            4 if is("TRUE") => Some(Expr::Literal(Value::Bool(true))),
+            4 if is("NULL") => Some(Expr::Literal(Value::Null)),
+            5 if is("FALSE") => Some(Expr::Literal(Value::Bool(false))),
+            7 if is("MISSING") => Some(Expr::Missing),
+            _ => None,
+        };
+        if let Some(constant) = constant {
             self.advance()?;
             return Ok(constant);
         }
@@ -414,23 +431,3 @@ fn unknown_function(name: &str, nearest: Option<&str>, span: Span) -> DqlError {
     }
     DqlError::invalid(&message, span)
 }
-
-const OPERATORS: [Operator; 17] = [
-    Operator::Add,
-    Operator::And,
-    Operator::Concat,
-    Operator::Divide,
-    Operator::Equal,
-    Operator::Greater,
-    Operator::GreaterEqual,
-    Operator::Less,
-    Operator::LessEqual,
-    Operator::Multiply,
-    Operator::NotEqual,
-    Operator::Or,
-    Operator::Remainder,
-    Operator::ShiftLeft,
-    Operator::ShiftRight,
-    Operator::Subtract,
-    Operator::Xor,
-];

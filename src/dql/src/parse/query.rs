@@ -124,8 +124,8 @@ impl Parser<'_> {
     }
 
     fn select(&mut self) -> Result<Select, DqlError> {
-        let span = self.advance()?.span;
-        let distinct = if self.at_word("DISTINCT") { Some(self.advance()?.span) } else { None };
+        let span = self.advance()?;
+        let distinct = if self.at_word("DISTINCT") { Some(self.advance()?) } else { None };
         let projection = self.list(Self::projection)?;
         let from = if self.eat_word("FROM")? { Some(self.source(true)?) } else { None };
         let mut joins = Vec::new();
@@ -182,7 +182,7 @@ impl Parser<'_> {
     pub(super) fn projection(&mut self) -> Result<Projection, DqlError> {
         let start = self.token.span.start;
         if self.at("*") {
-            return Ok(Projection::All(self.advance()?.span));
+            return Ok(Projection::All(self.advance()?));
         }
         if self.at_word("MISSING") {
             let names_a_field = match self.ahead() {
@@ -262,7 +262,7 @@ impl Parser<'_> {
             false => None,
         };
         while self.at_word("USE") {
-            let span = self.advance()?.span;
+            let span = self.advance()?;
             self.hint(&mut source, span)?;
         }
         Ok(source)

@@ -152,7 +152,7 @@ impl Finder<'_> {
             Code::Field(path) => self.prefix.is_none_or(|prefix| path[0] == prefix),
             Code::Document | Code::Slot(_) => true,
             Code::Subquery(subquery) => subquery.correlated,
-            _ => code.parts().into_iter().any(|part| self.depends(part)),
+            _ => !code.all_parts(&mut |part| !self.depends(part)),
         }
     }
 }
@@ -161,8 +161,8 @@ impl Finder<'_> {
 const UNION_MAX: usize = 64;
 
 /// Returns what an index can do for conditions on some fields; nothing if its first field is not among them.
-fn candidate<'a>(index: &'a Index, fields: &[(Vec<String>, Intervals)]) -> Option<Candidate<'a>> {
-    let of = |path: &[String]| fields.iter().find(|(known, _)| known == path).map(|(_, intervals)| intervals);
+fn candidate<'a>(index: &'a Index, fields: &[(&[String], Intervals)]) -> Option<Candidate<'a>> {
+    let of = |path: &[String]| fields.iter().find(|(known, _)| *known == path).map(|(_, intervals)| intervals);
     let mut prefixes: Vec<Vec<Option<Value>>> = vec![Vec::new()];
     let mut equal = 0;
     let mut range = None;
@@ -276,7 +276,7 @@ pub(crate) fn covers<'a>(index: &Index, mut codes: impl Iterator<Item = &'a Code
             Code::Field(path) => path[0] == "_id" || index.keys.iter().any(|key| key.path == *path),
             Code::Document => false,
             Code::Subquery(subquery) => !subquery.correlated,
-            _ => code.parts().into_iter().all(|part| covered(index, part)),
+            _ => code.all_parts(&mut |part| covered(index, part)),
         }
     }
     codes.all(|code| covered(index, code))
@@ -287,6 +287,6 @@ pub(super) fn wishes(predicate: Option<&Code>) -> (Vec<Vec<String>>, Vec<Vec<Str
     let finder = Finder { prefix: None, indexes: &[], known: Known::Constants, scans_max: 1 };
     let fields = predicate.map(|predicate| conditions(&finder, predicate)).unwrap_or_default();
     let (equal, ranged): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(_, intervals)| intervals.points().is_some());
-    let paths = |fields: Vec<(Vec<String>, Intervals)>| fields.into_iter().map(|(path, _)| path).collect();
+    let paths = |fields: Vec<(&[String], Intervals)>| fields.into_iter().map(|(path, _)| path.to_vec()).collect();
     (paths(equal), paths(ranged))
 }

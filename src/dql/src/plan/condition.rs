@@ -98,21 +98,21 @@ const FIELDS_MAX: usize = 100;
 const CONDITIONS_MAX: usize = 100;
 
 /// Returns the fields that a predicate restricts, each once, with the values that they can have.
-pub(super) fn conditions(finder: &Finder<'_>, predicate: &Code) -> Vec<(Vec<String>, Intervals)> {
+pub(super) fn conditions<'c>(finder: &Finder<'_>, predicate: &'c Code) -> Vec<(&'c [String], Intervals)> {
     let mut all = Vec::new();
     collect(finder, predicate, &mut all);
     all.into_iter().map(|known| (known.path, known.intervals)).collect()
 }
 
 /// What is known of one field.
-struct Restricted {
-    path: Vec<String>,
+struct Restricted<'c> {
+    path: &'c [String],
     intervals: Intervals,
     /// How many conditions said so.
     conditions: usize,
 }
 
-fn collect(finder: &Finder<'_>, predicate: &Code, all: &mut Vec<Restricted>) {
+fn collect<'c>(finder: &Finder<'_>, predicate: &'c Code, all: &mut Vec<Restricted<'c>>) {
     if let Code::Chain(first, rest) = predicate
         && matches!(rest.first(), Some((Operator::And, _)))
     {
@@ -129,7 +129,7 @@ fn collect(finder: &Finder<'_>, predicate: &Code, all: &mut Vec<Restricted>) {
                 known.conditions += 1;
             }
             None if is_full => {}
-            None => all.push(Restricted { path: path.to_vec(), intervals, conditions: 1 }),
+            None => all.push(Restricted { path, intervals, conditions: 1 }),
         }
     }
 }

@@ -221,6 +221,6 @@ pub(super) fn add(all: &mut Vec<CollectionName>, collection: &CollectionName) {
 pub(super) fn collect_in(code: &Code, all: &mut Vec<CollectionName>) {
     match code {
         Code::Subquery(subquery) => subquery.query.collect_collections(all),
-        _ => code.parts().into_iter().for_each(|part| collect_in(part, all)),
+        _ => code.each_part(&mut |part| collect_in(part, all)),
     }
 }

@@ -67,7 +67,7 @@ fn collect_select(select: &Select, reads: &mut Vec<Read>) {
 fn collect_code(code: &Code, reads: &mut Vec<Read>) {
     match code {
         Code::Subquery(subquery) => collect(&subquery.query, reads),
-        _ => code.parts().into_iter().for_each(|part| collect_code(part, reads)),
+        _ => code.each_part(&mut |part| collect_code(part, reads)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The plan of SELECT.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -186,7 +187,7 @@ impl Select {
 
 /// Says whether an expression needs more than its own row.
 pub(crate) fn has_subquery(code: &Code) -> bool {
-    matches!(code, Code::Outer(..) | Code::Subquery(_)) || code.parts().into_iter().any(has_subquery)
+    matches!(code, Code::Outer(..) | Code::Subquery(_)) || !code.all_parts(&mut |part| !has_subquery(part))
 }
 
 pub(super) fn plan_select(
@@ -202,12 +203,13 @@ pub(super) fn plan_select(
     let keys = binder.bind_all(&select.group)?;
     binder.calls = Some((keys.len(), Vec::new()));
     binder.windows = Some(Vec::new());
-    let mut projection = plan_projection(&select.projection, select.from.is_some(), &mut binder)?;
+    let projection = plan_projection(&select.projection, select.from.is_some(), &mut binder)?;
     let windows = binder.windows.take();
     let mut having = binder.bind_optional(select.having.as_ref())?;
     binder.windows = windows;
-    binder.aliases = projection.iter().filter_map(alias_of).collect();
+    binder.items = projection;
     let mut order = plan_order(&select.order, &mut binder)?;
+    let mut projection = std::mem::take(&mut binder.items);
     let windows = binder.windows.take().unwrap_or_default();
     let calls = binder.calls.take().map_or(Vec::new(), |(_, calls)| calls);
 
@@ -370,7 +372,7 @@ pub(super) fn plan_projection(
 ) -> Result<Vec<Item>, DqlError> {
     let written = items;
     let mut items: Vec<Item> = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut names: BTreeSet<Cow<'_, str>> = BTreeSet::new();
     let mut computed = 0;
     for item in written {
         items.push(match item {
@@ -387,14 +389,18 @@ pub(super) fn plan_projection(
             Projection::AllOf(alias, _) if matches!(binder.scope, Scope::Joined(_)) => Item::AllOf(alias.clone()),
             Projection::AllOf(..) => Item::All,
             Projection::Expr(expr, alias, span) => {
-                let name = alias.clone().or_else(|| own_name(expr)).unwrap_or_else(|| {
-                    computed += 1;
-                    ["($", &i32::to_string(&computed), ")"].concat()
-                });
-                if !names.insert(name.clone()) {
+                let name = alias.as_deref().or_else(|| own_name(expr)).map_or_else(
+                    || {
+                        computed += 1;
+                        Cow::Owned(["($", &i32::to_string(&computed), ")"].concat())
+                    },
+                    Cow::Borrowed,
+                );
+                let shown = name.to_string();
+                if !names.insert(name) {
                     return Err(DqlError::invalid("two items have this name; give one another with AS", *span));
                 }
-                Item::Field(name, binder.bind(expr)?)
+                Item::Field(shown, binder.bind(expr)?)
             }
             Projection::Without(name) => Item::Without(name.clone()),
         });
@@ -403,21 +409,14 @@ pub(super) fn plan_projection(
 }
 
 /// Returns the name of an item that is a path: its last name.
-fn own_name(expr: &Expr) -> Option<String> {
+fn own_name(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Name(name, _) => Some(name.clone()),
+        Expr::Name(name, _) => Some(name),
         Expr::Path(_, steps) => match steps.last() {
-            Some(Step::Name(name)) => Some(name.clone()),
+            Some(Step::Name(name)) => Some(name),
             _ => None,
         },
         _ => None,
-    }
-}
-
-fn alias_of(item: &Item) -> Option<(String, Code)> {
-    match item {
-        Item::Field(name, code) => Some((name.clone(), code.clone())),
-        Item::All | Item::AllOf(_) | Item::Without(_) => None,
     }
 }
 

@@ -50,6 +50,18 @@ pub enum Access {
     Union(Vec<Access>),
 }
 
+impl Access {
+    /// Says whether nearly all documents that are found are wanted if these fields decide: what finds them has looked at
+    /// the same.
+    pub(crate) fn decides(&self, fields: &[String]) -> bool {
+        fields.iter().all(|field| match self {
+            Access::Ids(_) => field == "_id",
+            Access::Index(scan) => field == "_id" || scan.index.keys.iter().any(|key| key.path[0] == *field),
+            Access::All | Access::Intersection(_) | Access::Union(_) => false,
+        })
+    }
+}
+
 /// The part of an index that is read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexScan {

@@ -235,10 +235,11 @@ impl<'r, R: Reader> Runner<'r, R> {
     ) -> Result<(), R::Stop> {
         let (deciding, needed) = (select.deciding(), select.needed());
         // Reading few fields twice is quicker than reading all fields of what is not wanted.
-        let twice = deciding != needed && matches!(&deciding, Needed::Named(names) if !names.is_empty());
         let other = select.access(around).map(|access| Source { access, ..source.clone() });
+        let source = other.as_ref().unwrap_or(source);
+        let twice = deciding != needed && matches!(&deciding, Needed::Named(names) if !source.access.decides(names));
         let request = Request {
-            source: other.as_ref().unwrap_or(source),
+            source,
             deciding: twice.then_some(&deciding),
             needed: &needed,
             whole: !select.stops_early(),

@@ -73,7 +73,7 @@ fn run(case: &Case) -> Result<(Vec<Value>, Vec<Value>), DqlError> {
                     }
                     (Some(_), ConflictPolicy::Fail) => {
                         let code = value::ErrorCode::StoreIdentifierConflict;
-                        return Err(DqlError { code, message: String::new(), span: None });
+                        return Err(DqlError::new(code, String::new(), None));
                     }
                     (Some(_), ConflictPolicy::Nothing) => {}
                     (Some(known), _) => {

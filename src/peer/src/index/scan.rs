@@ -13,7 +13,7 @@ use super::key::{self, Ranges};
 use crate::packed::Packed;
 use crate::view::{Extent, Row, Scan, View};
 
-/// Documents fetched at a time.
+/// Documents whose missing blocks are asked for together where a scan may end early.
 const DOCUMENTS: usize = 256;
 /// Rows of the first page of a scan that may end early; each page is twice as long as the one before.
 const PAGE_ROWS: usize = 32;
@@ -53,7 +53,7 @@ impl<S: Store> View<'_, S> {
             Access::Index(scan) => self.find_by_index(scan, extent, &mut visit),
             Access::All | Access::Ids(_) | Access::Intersection(_) | Access::Union(_) => match self.ids(access)? {
                 None => self.scan(collection, extent, visit),
-                Some(ids) => self.visit_docs(collection, &ids, extent, &mut visit).map(drop),
+                Some(ids) => self.visit_docs(collection, ids.iter().map(DocId::as_bytes), extent, &mut visit).map(drop),
             },
         }
     }
@@ -237,8 +237,9 @@ impl<S: Store> View<'_, S> {
         let needed = key::needed(std::iter::once(&scan.index));
         let (cut, mut whole): (Vec<IndexRow>, Vec<IndexRow>) =
             rows.into_iter().partition(|(_, note)| value::order_key::is_cut(note));
-        let ids = cut.iter().map(|(key, note)| id_of(&scan.index, key, note)).collect::<Result<Vec<_>, _>>()?;
-        self.visit_docs(&scan.index.collection, &ids, Extent::Whole, &mut |row: Row<'_>| -> Result<_, ReadError> {
+        let ids = ids_of(&scan.index, &cut)?;
+        let ids = ids.into_iter();
+        self.visit_docs(&scan.index.collection, ids, Extent::Whole, &mut |row: Row<'_>| -> Result<_, ReadError> {
             if let Some(object) = row.fields(&needed)? {
                 whole.push(key::whole_row(&scan.index, &object, &row.id()));
             }
@@ -257,13 +258,12 @@ impl<S: Store> View<'_, S> {
         visit: &mut impl FnMut(Row<'_>) -> Result<Scan, E>,
     ) -> Result<Scan, E> {
         if !scan.covering {
-            let ids = rows.iter().map(|(key, note)| id_of(&scan.index, key, note)).collect::<Result<Vec<_>, _>>()?;
-            return self.visit_docs(&scan.index.collection, &ids, extent, visit);
+            return self.visit_docs(&scan.index.collection, ids_of(&scan.index, rows)?.into_iter(), extent, visit);
         }
         for (key, note) in rows {
             let id = id_of(&scan.index, key, note)?;
             let flow = if value::order_key::is_cut(note) {
-                self.visit_docs(&scan.index.collection, &[id], extent, visit)?
+                self.visit_docs(&scan.index.collection, std::iter::once(id.as_bytes()), extent, visit)?
             } else {
                 let object = key::object_of(&scan.index, key.as_bytes(), note, &id)?;
                 visit(Row::covered(&id, &object))?
@@ -275,51 +275,47 @@ impl<S: Store> View<'_, S> {
         Ok(Scan::Continue)
     }
 
-    /// Reads documents in the given order.
-    fn visit_docs<E: From<ReadError>>(
+    /// Reads documents in the given order, by the bytes of their `_id`s.
+    ///
+    /// Once a block is missing nothing more is shown, and the rest is gone through for all the blocks that are; of a scan
+    /// that may end early some documents of it.
+    fn visit_docs<'i, E: From<ReadError>>(
         &self,
         collection: &CollectionName,
-        ids: &[DocId],
+        ids: impl Iterator<Item = &'i [u8]>,
         extent: Extent,
         visit: &mut impl FnMut(Row<'_>) -> Result<Scan, E>,
     ) -> Result<Scan, E> {
-        for (chunk, place) in ids.chunks(DOCUMENTS).zip((0..).step_by(DOCUMENTS)) {
-            let mut missing = Vec::new();
-            let docs = self.docs(collection, chunk, &mut missing)?;
-            if !missing.is_empty() {
-                if extent == Extent::Whole {
-                    self.docs(collection, &ids[place + chunk.len()..], &mut missing)?;
+        let mut bytes = Key::documents(collection).start.into_bytes();
+        let prefix = bytes.len();
+        let mut missing = Vec::new();
+        for (number, id) in ids.enumerate() {
+            if extent == Extent::Some && number % DOCUMENTS == 0 && !missing.is_empty() {
+                break;
+            }
+            bytes.truncate(prefix);
+            bytes.extend_from_slice(id);
+            let key = Key::from_bytes(bytes);
+            let shown = self.look(&key, id, |row| if missing.is_empty() { visit(row) } else { Ok(Scan::Continue) });
+            let flow = match shown {
+                Ok(flow) => flow?,
+                Err(ReadError::NotResident(blocks)) => {
+                    missing.extend(blocks);
+                    Scan::Continue
                 }
-                missing.sort_unstable();
-                missing.dedup();
-                return Err(ReadError::NotResident(missing).into());
+                Err(error) => return Err(error.into()),
+            };
+            if flow == Scan::Stop {
+                return Ok(Scan::Stop);
             }
-            for (id, doc) in chunk.iter().zip(&docs) {
-                if visit(Row::new(id, doc))? == Scan::Stop {
-                    return Ok(Scan::Stop);
-                }
-            }
+            bytes = key.into_bytes();
         }
-        Ok(Scan::Continue)
-    }
-
-    /// Returns documents as long as no block is missing, and all the blocks that are.
-    fn docs(
-        &self,
-        collection: &CollectionName,
-        ids: &[DocId],
-        missing: &mut Vec<store::BlockId>,
-    ) -> Result<Vec<Packed>, ReadError> {
-        let mut docs = Vec::new();
-        for id in ids {
-            match self.doc(collection, id) {
-                Ok(doc) if missing.is_empty() => docs.push(doc),
-                Ok(_) => {}
-                Err(ReadError::NotResident(blocks)) => missing.extend(blocks),
-                Err(error) => return Err(error),
-            }
+        if missing.is_empty() {
+            return Ok(Scan::Continue);
         }
-        Ok(docs)
+        missing.sort_unstable();
+        missing.dedup();
+        Err(ReadError::NotResident(missing).into())
     }
 
     /// Counts the live documents of a collection: reads once, and then knows until the store moves by itself.
@@ -418,6 +414,11 @@ impl Overlay {
         });
         outcome
     }
+}
+
+/// Returns the bytes of the `_id`s that rows hold.
+fn ids_of<'r>(index: &Index, rows: &'r [IndexRow]) -> Result<Vec<&'r [u8]>, ReadError> {
+    rows.iter().map(|(key, note)| key::id_of(index, key.as_bytes(), note)).collect()
 }
 
 fn id_of(index: &Index, key: &Key, note: &[u8]) -> Result<DocId, ReadError> {
