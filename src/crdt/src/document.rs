@@ -119,7 +119,7 @@ impl Doc {
         if !self.is_live() {
             return None;
         }
-        let declared = (!types.0.is_empty()).then(|| Declared::new(types));
+        let declared = (!types.is_empty()).then(|| Declared::new(types));
         Some(Node::new(&self.leaves, 0).fields(declared.as_ref()))
     }
 

@@ -56,10 +56,12 @@ impl<'a> Node<'a> {
         marker.map(|register| register.stamp).max(below)
     }
 
-    /// Returns what shows: the declared type if it holds anything, else the newest.
+    /// Returns what shows: the type of the path if it holds anything, else the newest; nothing else where types are strict.
     pub(crate) fn value(&self, prefix: &str, declared: Option<&Declared>) -> Option<Value> {
         let wanted = declared.and_then(|declared| declared.find(prefix)).map(slot_of);
-        match wanted.filter(|wanted| self.holds(*wanted)).or_else(|| self.shown())? {
+        let held = wanted.filter(|wanted| self.holds(*wanted));
+        let newest = || if declared.is_some_and(|declared| declared.strict) { None } else { self.shown() };
+        match held.or_else(newest)? {
             Shown::Counter => Some(Value::Int(self.own?.counter.as_ref()?.value())),
             Shown::Map => Some(Value::Object(self.fields(declared))),
             Shown::Register => self.own?.register.as_ref()?.value().cloned(),

@@ -78,8 +78,13 @@ impl Path {
 
     /// Returns the paths above this one, from the root's child down, without the root.
     pub(crate) fn ancestors(&self) -> impl Iterator<Item = Path> + '_ {
+        self.texts_above().map(|text| Path(text.into()))
+    }
+
+    /// Returns the same as text.
+    pub(crate) fn texts_above(&self) -> impl Iterator<Item = &str> {
         let inner = self.0.len().saturating_sub(1);
-        self.0[..inner].match_indices(END).map(|(at, _)| Path(self.0[..=at].into()))
+        self.0[..inner].match_indices(END).map(|(at, _)| &self.0[..=at])
     }
 
     /// Returns the names.

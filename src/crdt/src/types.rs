@@ -39,27 +39,45 @@ impl Type {
     }
 }
 
-/// The declarations of one statement: (path, type). What is not declared is a MAP if it is an object, else a REGISTER.
+/// The types of one statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Types(pub Vec<(Vec<String>, Type)>);
+pub struct Types {
+    /// The type of each declared path. What is not declared is a MAP if it is an object, else a REGISTER, and shows what was
+    /// written last.
+    pub declared: Vec<(Vec<String>, Type)>,
+    /// What is not declared is a REGISTER, objects too; and nothing shows but what was written by the declared type.
+    pub strict: bool,
+}
 
-/// The declarations under their paths as leaves have them.
+impl Types {
+    /// Says whether nothing is said of any path.
+    pub fn is_empty(&self) -> bool {
+        self.declared.is_empty() && !self.strict
+    }
+}
+
+/// The types under their paths as leaves have them.
 #[derive(Clone, Debug)]
-pub(crate) struct Declared(Vec<(Path, Type)>);
+pub(crate) struct Declared {
+    types: Vec<(Path, Type)>,
+    /// Nothing shows but the type of a path.
+    pub strict: bool,
+}
 
 impl Declared {
     pub(crate) fn new(types: &Types) -> Declared {
-        Declared(types.0.iter().map(|(path, kind)| (Path::new(path), *kind)).collect())
+        let declared = types.declared.iter().map(|(path, kind)| (Path::new(path), *kind));
+        Declared { types: declared.collect(), strict: types.strict }
     }
 
-    /// Returns the type declared for exactly this path.
+    /// Returns the type of exactly this path, if it is known.
     pub(crate) fn find(&self, path: &str) -> Option<Type> {
-        self.0.iter().find(|(declared, _)| declared.as_str() == path).map(|(_, kind)| *kind)
+        let declared = self.types.iter().find(|(declared, _)| declared.as_str() == path).map(|(_, kind)| *kind);
+        declared.or(self.strict.then_some(Type::Register))
     }
 
-    /// Returns the type of the nearest declared ancestor that is one unit, so that nothing can be written below it.
+    /// Returns the type of the first ancestor that is one unit, so that nothing can be written below it.
     pub(crate) fn opaque_above(&self, path: &Path) -> Option<Type> {
-        let below = |declared: &Path| declared != path && path.starts_with(declared);
-        self.0.iter().find(|(declared, kind)| *kind != Type::Map && below(declared)).map(|(_, kind)| *kind)
+        path.texts_above().find_map(|above| self.find(above).filter(|kind| *kind != Type::Map))
     }
 }

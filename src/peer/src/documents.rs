@@ -164,17 +164,17 @@ impl<S: Store> Reader for Documents<'_, S> {
         }
         let types = types_of(&source.types);
         let extent = if request.whole { Extent::Whole } else { Extent::Some };
-        let by_fields = request.whole && source.access == Access::All && types.0.is_empty();
+        let by_fields = request.whole && source.access == Access::All && types.is_empty();
         if by_fields && self.read_columns(request, taker)? {
             return Ok(());
         }
         let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
-            if let Some(deciding) = request.deciding.filter(|_| types.0.is_empty())
+            if let Some(deciding) = request.deciding.filter(|_| types.is_empty())
                 && !row.fields(deciding)?.is_some_and(|object| taker.wants(&object))
             {
                 return Ok(Scan::Continue);
             }
-            let object = if types.0.is_empty() { row.fields(request.needed)? } else { row.typed(&types)? };
+            let object = if types.is_empty() { row.fields(request.needed)? } else { row.typed(&types)? };
             let Some(object) = object else { return Ok(Scan::Continue) };
             Ok(if taker.take_owned(object) == Flow::Enough { Scan::Stop } else { Scan::Continue })
         };
@@ -214,12 +214,12 @@ pub fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option
     }
     let types = types_of(&source.types);
     let (deciding, needed) = (Live::deciding(select), select.needed());
-    let twice = types.0.is_empty() && deciding != needed && deciding != Needed::Named(Vec::new());
+    let twice = types.is_empty() && deciding != needed && deciding != Needed::Named(Vec::new());
     let extent = if select.stops_early() { Extent::Some } else { Extent::Whole };
     let mut too_large = false;
     let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
         let first =
-            if types.0.is_empty() { row.fields(if twice { &deciding } else { &needed })? } else { row.typed(&types)? };
+            if types.is_empty() { row.fields(if twice { &deciding } else { &needed })? } else { row.typed(&types)? };
         let Some(first) = first else { return Ok(Scan::Continue) };
         match live.look(select, &first) {
             Look::Enough => return Ok(Scan::Stop),

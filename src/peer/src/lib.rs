@@ -45,7 +45,6 @@ mod record;
 mod request;
 mod statement;
 mod status;
-mod strict;
 mod system;
 mod transaction;
 mod view;

@@ -73,7 +73,7 @@ pub fn is_live(bytes: &[u8]) -> Result<bool, ReadError> {
 
 /// Returns all fields of a document as some declared types show them, with its `_id`; `None` unless it is live.
 pub fn typed(bytes: &[u8], types: &Types, id: impl Fn() -> DocId) -> Result<Option<Object>, ReadError> {
-    if types.0.is_empty() {
+    if types.is_empty() {
         return fields(bytes, &Needed::All, id);
     }
     Ok(object(&Doc::read(bytes).map_err(unreadable)?, &id(), types))

@@ -17,7 +17,6 @@ use crate::draft::{Effect, Write};
 use crate::packed::Packed;
 use crate::parsed::{Parsed, Planned};
 use crate::random::Random;
-use crate::strict;
 use crate::system::{SYSTEM, SystemRows};
 use crate::view::{self, Extent, Row, Scan, View};
 
@@ -32,8 +31,6 @@ pub struct Prepared {
     pub planned_ns: u64,
     /// It names a collection that the peer makes.
     pub reads_system: bool,
-    /// `dql_strict_mode` was on.
-    pub strict: bool,
 }
 
 /// Says whether a text begins with PROFILE, or with a comment that it may stand behind.
@@ -87,7 +84,7 @@ impl Prepared {
         match parsed.plan(&text, args, context, generation) {
             Ok(Planned { plan, reads_system }) => {
                 let planned_ns = clock().saturating_sub(started);
-                Ok(Prepared { reads_system, text, plan, planned_ns, strict: context.strict })
+                Ok(Prepared { reads_system, text, plan, planned_ns })
             }
             Err(error) => Err(error.failure(&text)),
         }
@@ -120,14 +117,7 @@ impl Prepared {
         random: &mut Random,
     ) -> Result<Outcome, Stop> {
         let documents = Documents::new(view, system);
-        let work = Work {
-            text: &self.text,
-            view,
-            runner: Runner::new(&documents),
-            stamp,
-            strict: self.strict,
-            looked_at: Cell::default(),
-        };
+        let work = Work { text: &self.text, view, runner: Runner::new(&documents), stamp, looked_at: Cell::default() };
         let started = system.clock();
         let outcome = work.run(self::work(&self.plan), random);
         // What was computed while something was missing is not true, not even that the statement fails.
@@ -172,8 +162,6 @@ struct Work<'a, S: Store> {
     view: &'a View<'a, S>,
     runner: Runner<'a, Documents<'a, S>>,
     stamp: Stamp,
-    /// What is not declared is a register.
-    strict: bool,
     /// Documents that a mutation has looked at, those of its sub-queries apart.
     looked_at: Cell<u64>,
 }
@@ -207,8 +195,7 @@ impl<S: Store> Work<'_, S> {
             let id = document.get("_id").map_or_else(|| DocId::new(&Value::Str(random.document_id())), DocId::new);
             let id = id.map_err(|error| failed(ErrorCode::StoreDocumentId, error.to_string()))?;
             let before = view.doc(&insert.collection, &id)?;
-            let types = if self.strict { strict::of_document(&types, document) } else { types.clone() };
-            if before.is_absent() && !insert.initial && types.0.is_empty() && insert.returning.is_none() {
+            if before.is_absent() && !insert.initial && types.is_empty() && insert.returning.is_none() {
                 add_new(&mut outcome, &insert.collection, id, document, stamp)?;
                 continue;
             }
@@ -236,7 +223,7 @@ impl<S: Store> Work<'_, S> {
         let deciding = update.deciding();
         let mut outcome = Outcome::default();
         read(source, view, Extent::Whole, |row| {
-            if types.0.is_empty() {
+            if types.is_empty() {
                 let Some(object) = row.fields(&deciding)? else { return Ok(Scan::Continue) };
                 self.look_at_one();
                 if !update.matches(&object, around) {
@@ -245,7 +232,7 @@ impl<S: Store> Work<'_, S> {
                 }
             }
             let Some(object) = row.typed(&types)? else { return Ok(Scan::Continue) };
-            if !types.0.is_empty() {
+            if !types.is_empty() {
                 self.look_at_one();
             }
             let operations = update.operations(&object, around).map_err(|error| self.failed(&error))?;
@@ -253,11 +240,7 @@ impl<S: Store> Work<'_, S> {
             if let Some(operations) = operations {
                 let ops: Vec<Op> = operations.into_iter().map(op_of).collect::<Result<_, _>>()?;
                 let touched = Touched::of(&source.collection, row)?;
-                let mut written = types.clone();
-                if self.strict {
-                    ops.iter().for_each(|op| strict::of_op(&mut written, op));
-                }
-                let delta = crdt::edit(&touched.known, &ops, &written, stamp).map_err(refused)?;
+                let delta = crdt::edit(&touched.known, &ops, &types, stamp).map_err(refused)?;
                 self.add(&mut outcome, touched, &delta, Returned { returning: update.returning(), types: &types })?;
             }
             Ok(Scan::Continue)
@@ -277,14 +260,14 @@ impl<S: Store> Work<'_, S> {
             if outcome.mutated.len() >= limit {
                 return Ok(Scan::Stop);
             }
-            let object = if types.0.is_empty() { row.fields(&deciding)? } else { row.typed(&types)? };
+            let object = if types.is_empty() { row.fields(&deciding)? } else { row.typed(&types)? };
             let Some(object) = object else { return Ok(Scan::Continue) };
             self.look_at_one();
             let matches = delete.matches(&object, around);
             self.runner.stopped()?;
             if matches {
                 if let Some(returning) = delete.returning() {
-                    let before = if types.0.is_empty() { row.fields(&Needed::All)? } else { Some(object) };
+                    let before = if types.is_empty() { row.fields(&Needed::All)? } else { Some(object) };
                     outcome.rows.push(returning.row(&before.unwrap_or_default(), around));
                 }
                 let touched = Touched::of(&source.collection, row)?;
@@ -418,7 +401,8 @@ pub(crate) fn types_of(declarations: &Declarations) -> Types {
         FieldType::Text => Type::Text,
         FieldType::Xml => Type::Xml,
     };
-    Types(declarations.0.iter().map(|(path, field)| (path.clone(), type_of(field))).collect())
+    let declared = declarations.fields.iter().map(|(path, field)| (path.clone(), type_of(field)));
+    Types { declared: declared.collect(), strict: declarations.strict }
 }
 
 /// Counters count in whole numbers that a float holds exactly.

@@ -58,7 +58,8 @@ fn increment(dotted: &str, by: i64) -> Op {
 }
 
 fn types(declared: &[(&str, Type)]) -> Types {
-    Types(declared.iter().map(|(dotted, kind)| (path(dotted), *kind)).collect())
+    let declared = declared.iter().map(|(dotted, kind)| (path(dotted), *kind)).collect();
+    Types { declared, strict: false }
 }
 
 /// Returns the union of both.

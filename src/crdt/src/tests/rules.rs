@@ -152,3 +152,23 @@ fn what_a_replica_keeps_does_not_grow_with_edits() {
     assert!(doc.encode().len() <= 80);
     assert_eq!(doc.to_object(&declared), Some(object(r#"{"status":"1","n":2000}"#)));
 }
+
+#[test]
+fn where_types_are_strict_an_object_is_one_value_and_only_the_type_of_a_path_shows() {
+    let strict = |declared: &[(&str, Type)]| Types { strict: true, ..types(declared) };
+    let open = inserted(r#"{"m":{"x":1},"s":"s"}"#, stamp(10, 1));
+    assert_eq!(open.to_object(&strict(&[])), Some(object(r#"{"s":"s"}"#)));
+    assert_eq!(open.to_object(&strict(&[("m", Type::Map)])), Some(object(r#"{"m":{"x":1},"s":"s"}"#)));
+    assert_eq!(open.to_object(&strict(&[("m", Type::Counter)])), Some(object(r#"{"s":"s"}"#)));
+    let whole = insert(&Doc::default(), &object(r#"{"m":{"x":{"y":1}}}"#), &strict(&[]), stamp(10, 1)).expect("valid");
+    assert_eq!(whole.to_object(&strict(&[])), Some(object(r#"{"m":{"x":{"y":1}}}"#)));
+    for dotted in ["m.z", "m.x.y"] {
+        let below = edit(&whole, &[set(dotted, "2")], &strict(&[]), stamp(20, 1));
+        assert_eq!(below, Err(EditError::Opaque(path(dotted), Type::Register)));
+    }
+    let inside = edit(&open, &[set("m.z", "{}"), set("m.z.y", "1")], &strict(&[("m", Type::Map)]), stamp(20, 1));
+    assert_eq!(inside, Err(EditError::Opaque(path("m.z.y"), Type::Register)));
+    let changed =
+        upsert_changed(&open, &object(r#"{"m":{"x":1},"s":"s"}"#), &strict(&[]), stamp(20, 1)).expect("valid");
+    assert_eq!(joined(&open, &changed).to_object(&strict(&[])), Some(object(r#"{"m":{"x":1},"s":"s"}"#)));
+}

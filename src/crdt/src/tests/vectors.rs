@@ -58,7 +58,7 @@ fn run(case: &mut Case, line: &str) {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     match first {
         "types" => {
-            case.types.0 = rest.split(", ").map(declaration).collect();
+            case.types.declared = rest.split(", ").map(declaration).collect();
         }
         "shows" => check(case, rest),
         replica => {

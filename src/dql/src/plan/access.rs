@@ -229,7 +229,7 @@ pub(crate) fn usable(context: &Context<'_>, source: &Source, hints: &Hints) -> R
         }
     }
     // Declared types show other values than those in the index.
-    if context.strict || !source.types.0.is_empty() {
+    if !source.types.is_empty() {
         return Ok(Vec::new());
     }
     let allowed = |index: &&Index| hints.indexes.as_ref().is_none_or(|(names, _)| names.contains(&index.name));

@@ -232,7 +232,7 @@ fn check_depth(value: &Value, above: usize, span: Option<Span>) -> Result<(), Dq
 
 pub(super) fn plan_insert(insert: &ast::Insert, args: &Object, context: &Context<'_>) -> Result<Insert, DqlError> {
     let mut binder = Binder::new(args, context, Scope::Nothing("INSERT"));
-    let mut plan = plan_documents(insert, |expr| Ok(binder.bind(expr)?.value(Environment::default())))?;
+    let mut plan = plan_documents(insert, context, |expr| Ok(binder.bind(expr)?.value(Environment::default())))?;
     if let Some(query) = &insert.query {
         plan.query = Some(plan_query(query, args, context, Names::default())?);
     }
@@ -267,7 +267,7 @@ pub(super) fn plan_insert_owned(
     match whole {
         Some(value) => {
             let mut value = Some(value);
-            let mut plan = plan_documents(insert, |_| Ok(value.take()))?;
+            let mut plan = plan_documents(insert, context, |_| Ok(value.take()))?;
             plan.returning = plan_returning(&insert.returning, &insert.source, &args, context)?;
             Ok(plan)
         }
@@ -277,6 +277,7 @@ pub(super) fn plan_insert_owned(
 
 fn plan_documents(
     insert: &ast::Insert,
+    context: &Context<'_>,
     mut evaluate: impl FnMut(&ast::Expr) -> Result<Option<Value>, DqlError>,
 ) -> Result<Insert, DqlError> {
     if insert.source.ids.is_some() {
@@ -295,7 +296,7 @@ fn plan_documents(
         }
         take_documents(given, *span, &mut ids, &mut documents)?;
     }
-    let types = Declarations(insert.source.types.clone());
+    let types = Declarations::of(&insert.source, context);
     let collection = collection(&insert.source)?;
     let (policy, initial) = (insert.policy, insert.initial);
     Ok(Insert { collection, types, documents, policy, initial, query: None, returning: None })

@@ -72,5 +72,5 @@ fn collect_code(code: &Code, reads: &mut Vec<Read>) {
 }
 
 fn read(source: &Source, needed: Needed) -> Read {
-    Read { collection: source.collection.clone(), needed, typed: !source.types.0.is_empty() }
+    Read { collection: source.collection.clone(), needed, typed: !source.types.is_empty() }
 }

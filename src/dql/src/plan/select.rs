@@ -104,7 +104,7 @@ impl Select {
                 && grouping.having.is_none()
                 && matches!(grouping.calls.as_slice(), [call] if call.argument.is_none())
         });
-        let whole = self.source().is_some_and(|source| source.access == Access::All && source.types.0.is_empty());
+        let whole = self.source().is_some_and(|source| source.access == Access::All);
         counts && whole && self.filter.is_none() && self.limit != Some(0) && self.offset == 0
     }
 
@@ -263,7 +263,7 @@ fn plan_from(select: &ast::Select, binder: &mut Binder<'_>) -> Result<From, DqlE
     Ok(match query_of(source, binder.args, binder.context, binder.names)? {
         Some(query) => From::Query(query),
         // The way to the documents is found when WHERE is known.
-        None => From::Collection(Source::of(source)?),
+        None => From::Collection(Source::of(source, binder.context)?),
     })
 }
 

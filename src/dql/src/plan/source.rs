@@ -29,8 +29,8 @@ pub struct Source {
 
 impl Source {
     /// Returns the whole collection that a statement names.
-    pub(super) fn of(source: &ast::Source) -> Result<Source, DqlError> {
-        let types = Declarations(source.types.clone());
+    pub(super) fn of(source: &ast::Source, context: &Context<'_>) -> Result<Source, DqlError> {
+        let types = Declarations::of(source, context);
         Ok(Source { collection: collection(source)?, access: Access::All, types })
     }
 }
@@ -86,14 +86,30 @@ pub struct KeyBounds {
     pub high: Bound<Option<Value>>,
 }
 
-/// The types that a statement declares, by path from the document's root, in the order of writing.
+/// The types of the fields of a collection in one statement.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Declarations(pub Vec<(Vec<String>, FieldType)>);
+pub struct Declarations {
+    /// The declared types, by path from the document's root, in the order of writing.
+    pub fields: Vec<(Vec<String>, FieldType)>,
+    /// `dql_strict_mode`: what is not declared is a REGISTER, and only that shows.
+    pub strict: bool,
+}
 
 impl Declarations {
+    pub(super) fn of(source: &ast::Source, context: &Context<'_>) -> Declarations {
+        // What the peer makes has no types.
+        let strict = context.strict && !source.collection.starts_with("system:");
+        Declarations { fields: source.types.clone(), strict }
+    }
+
+    /// Says whether nothing is said of any field.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty() && !self.strict
+    }
+
     /// Returns the type declared for a path.
     pub fn find(&self, path: &[String]) -> Option<FieldType> {
-        self.0.iter().find(|(declared, _)| declared == path).map(|(_, field_type)| *field_type)
+        self.fields.iter().find(|(declared, _)| declared == path).map(|(_, field_type)| *field_type)
     }
 }
 
@@ -203,7 +219,7 @@ pub(super) fn plan_way(
     args: &Object,
     context: &Context<'_>,
 ) -> Result<(Source, Vec<Index>, Hints), DqlError> {
-    let mut plan = Source::of(source)?;
+    let mut plan = Source::of(source, context)?;
     let hints = hints(source, args, context)?;
     let indexes = usable(context, &plan, &hints)?;
     if let Some(ids) = &source.ids {

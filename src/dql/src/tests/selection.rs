@@ -64,7 +64,7 @@ fn a_predicate_on_the_id_names_the_documents() {
 fn declared_types_reach_the_source() {
     let select = select("SELECT * FROM COLLECTION c (n COUNTER, m MAP (t TEXT))");
     let types = &select.source().expect("FROM").types;
-    assert_eq!(types.0.len(), 3);
+    assert_eq!(types.fields.len(), 3);
     assert_eq!(types.find(&["m".to_owned(), "t".to_owned()]), Some(FieldType::Text));
     assert_eq!(types.find(&["t".to_owned()]), None);
 }

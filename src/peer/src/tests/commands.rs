@@ -128,23 +128,36 @@ fn parameters_are_set_shown_and_reset_in_any_case_of_letters() {
 }
 
 #[test]
-fn in_strict_mode_an_undeclared_object_is_one_value() {
+fn in_strict_mode_an_undeclared_object_is_one_value_and_only_the_declared_type_shows() {
     let mut world = world();
-    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'o': {'x': 1, 'y': 1}})");
+    world.ok(1, "INSERT INTO COLLECTION a (n COUNTER) DOCUMENTS ({'_id': 1, 'o': {'x': 1, 'y': 1}, 'n': 7, 's': 's'})");
     world.ok(1, "UPDATE a SET o.x = 2");
+    world.ok(1, "CREATE INDEX by_x ON a (o.x)");
     world.ok(1, "ALTER SYSTEM SET dql_strict_mode = true");
     world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 2, 'o': {'x': 1, 'y': 1}})");
     assert_eq!(world.code(1, "UPDATE a SET o.x = 3 WHERE _id = 2"), ErrorCode::StoreCrdt);
-    world.ok(1, "UPDATE a SET o = {'x': 4} WHERE _id = 2");
+    assert_eq!(world.code(1, "UPDATE COLLECTION a (n COUNTER) APPLY o.n INCREMENT BY 1"), ErrorCode::StoreCrdt);
+    world.ok(1, "UPDATE a SET o = {'x': 4, 'z': {}} WHERE _id = 2");
     world.ok(1, "INSERT INTO COLLECTION a (o MAP) DOCUMENTS ({'_id': 3, 'o': {'x': 1, 'y': 1}})");
     world.ok(1, "UPDATE COLLECTION a (o MAP) SET o.x = 5 WHERE _id = 3");
-    let rows = world.rows(1, "SELECT _id, o.x AS x, o.y AS y FROM a ORDER BY _id");
-    let expected = [(1, 2, Some(1)), (2, 4, None), (3, 5, Some(1))];
-    for (row, (id, x, y)) in rows.iter().zip(expected) {
-        assert_eq!(field(row, "_id"), Some(&Value::Int(id)));
-        assert_eq!(field(row, "x"), Some(&Value::Int(x)), "{id}");
-        assert_eq!(field(row, "y"), y.map(Value::Int).as_ref(), "{id}");
-    }
+
+    let shown = |world: &mut World, from: &str| -> Vec<[Option<Value>; 4]> {
+        let rows = world.rows(1, &format!("SELECT _id, o.x AS x, n, s FROM {from} ORDER BY _id"));
+        rows.iter().map(|row| ["_id", "x", "n", "s"].map(|name| field(row, name).cloned())).collect()
+    };
+    let int = |int| Some(Value::Int(int));
+    let text = Some(Value::from("s"));
+    let undeclared = [[int(1), None, None, text.clone()], [int(2), int(4), None, None], [int(3), None, None, None]];
+    assert_eq!(shown(&mut world, "a"), undeclared);
+    let declared = [[int(1), int(2), int(7), text.clone()], [int(2), None, None, None], [int(3), int(5), None, None]];
+    assert_eq!(shown(&mut world, "COLLECTION a (o MAP, n COUNTER)"), declared);
+    assert_eq!(shown(&mut world, "a WHERE o.x > 3"), [[int(2), int(4), None, None]]);
+    let counts = Value::from([("all", Value::Int(3)), ("o", Value::Int(1))]);
+    assert_eq!(world.rows(1, "SELECT COUNT(*) AS all, COUNT(o) AS o FROM a"), [counts]);
+    world.ok(1, "DELETE FROM a WHERE o.x = 5");
+    world.ok(1, "ALTER SYSTEM RESET dql_strict_mode");
+    let all = [[int(1), int(2), int(7), text], [int(2), int(4), None, None], [int(3), int(5), None, None]];
+    assert_eq!(shown(&mut world, "a"), all);
 }
 
 #[test]
