@@ -37,7 +37,7 @@ pub use evaluate::{Around, FieldRow};
 pub use explain::explain as explained;
 pub use function::{Aggregate, Function};
 pub use iteration::{Iteration, IterationKind, Reach};
-pub use live::{Effect, Live, Look};
+pub use live::{Effect, Found, Live, LiveJoin, Look};
 pub use needed::Needed;
 pub use parse::parse;
 pub use plan::{

@@ -10,6 +10,7 @@
 //! the state is thrown away and made anew by a scan. `docs/dql.md`, Live queries.
 
 mod group;
+mod join;
 mod row;
 mod tally;
 mod values;
@@ -23,6 +24,8 @@ use crate::evaluate::{Around, Code, Environment};
 use crate::needed::Needed;
 use crate::plan::{Access, Select};
 use group::Groups;
+pub(crate) use join::Lookups;
+pub use join::{Found, LiveJoin};
 use row::{Distinct, Rows};
 
 /// Most rows, groups and values that a live query holds. Beyond, evaluating again is the lesser evil.
@@ -74,7 +77,7 @@ pub enum Look {
 }
 
 impl Live {
-    /// Starts without documents. The SELECT must be `Query::plain`.
+    /// Starts without documents. The SELECT must be `Query::plain`, or rows of a join are its documents.
     pub fn new(select: &Select) -> Live {
         let state = match &select.grouping {
             _ if select.limit == Some(0) => State::Nothing,

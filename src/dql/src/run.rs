@@ -6,6 +6,7 @@
 //! more than the wanted rows are held; a row is an object, and a field that is MISSING is not in it.
 
 mod groups;
+mod join;
 mod runner;
 mod window;
 

@@ -129,6 +129,20 @@ fn main() {
         format!("UPDATE c SET price = {} WHERE _id = {}", if round % 4 < 2 { 2_000_000 } else { 1 }, round % 2)
     });
     let mut bench = Bench::new(10_000);
+    (0..100).for_each(|id| {
+        bench.execute(&format!("INSERT INTO authors DOCUMENTS ({{'_id': {id}, 'name': 'author {id}'}})"))
+    });
+    let join = "SELECT c._id, c.title, authors.name FROM c JOIN authors ON c.author = authors._id ORDER BY c.price DESC LIMIT 20";
+    let started = Instant::now();
+    bench.execute(join);
+    println!("{:>10.1} µs  a join, a top 20 of 10,000, evaluated once", started.elapsed().as_secs_f64() * 1e6);
+    bench.observe(join);
+    let joined = |round: u64| format!("UPDATE c SET price = {} WHERE _id = {}", 2_000 + round, round % 10);
+    bench.measure("the same kept up to date, touched by each write", 200, joined);
+    bench.measure("the same, another side of 100 rows is touched", 100, |round| {
+        format!("UPDATE authors SET name = 'renamed {round}' WHERE _id = {}", round % 100)
+    });
+    let mut bench = Bench::new(10_000);
     bench.observe("SELECT * FROM c");
     bench.measure("all of 10,000 documents, touched by each write", 200, write);
 }

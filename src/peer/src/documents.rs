@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 
-use dql::{Access, Effect, Flow, Live, Look, Needed, ROWS_MAX, Reader, Request, Select, Source, Taker};
+use dql::{Access, Effect, Flow, Found, Live, LiveJoin, Look, Needed, ROWS_MAX, Reader, Request, Runner, Select};
+use dql::{Source, Taker};
 use store::{BlockId, ReadError, Store};
 use value::{CollectionName, DocId, ErrorCode};
 
 use crate::columns::{Kept, Wish};
+use crate::observer;
 use crate::statement::{Stop, failed, types_of};
 use crate::system::{SYSTEM, SystemRows};
 use crate::view::{Extent, Row, Scan, View};
@@ -204,8 +206,35 @@ impl<S: Store> Reader for Documents<'_, S> {
     }
 }
 
+/// Reads the rows of some documents of the first side of a join, or of all; `None` where they are too many.
+pub fn read_joined<S: Store>(
+    select: &Select,
+    ids: Option<&[DocId]>,
+    view: &View<'_, S>,
+) -> Result<Option<Vec<Found>>, ReadError> {
+    let system = SystemRows::default();
+    let documents = Documents::new(view, &system);
+    let found = Runner::new(&documents).joined(select, ids);
+    match documents.all_read().and(found) {
+        Ok(found) => Ok(Some(found)),
+        Err(Stop::Blocked(error)) => Err(error),
+        Err(Stop::Failed(_)) => Ok(None),
+    }
+}
+
+/// Reads what a live query is kept from.
+pub fn read_kept<S: Store>(select: &Select, view: &View<'_, S>) -> Result<observer::Kept, ReadError> {
+    match select.source() {
+        Some(_) => read_live(select, view).map(observer::Kept::Documents),
+        None => {
+            let found = read_joined(select, None, view)?;
+            Ok(observer::Kept::Join(found.and_then(|found| LiveJoin::new(select, found))))
+        }
+    }
+}
+
 /// Reads the documents of a live query; `None` where its state would be too large to be kept.
-pub fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option<Live>, ReadError> {
+fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option<Live>, ReadError> {
     let mut live = Live::new(select);
     let Some(source) = select.source() else { return Ok(None) };
     if Live::is_count(select) {

@@ -1,7 +1,8 @@
 //! Live queries: which changes can affect which answers, and when an application is told.
 //!
 //! A plain SELECT is kept up to date: the changes of each commit go into its state (`dql::Live`) at once, whether its
-//! application is ready or not, so that no document is read again. Other queries, and those whose state would be too large,
+//! application is ready or not, so that no document is read again. A join learns from them which of its rows have to be made
+//! anew before its next answer (`dql::LiveJoin`). Other queries, and those whose state would be too large,
 //! are marked by changes of what they read, and evaluated from scratch. Either way an application is told when it is ready
 //! and its answer differs from the last one it was told; states in between are never seen.
 //!
@@ -11,8 +12,8 @@
 
 use std::rc::Rc;
 
-use dql::{Effect, Live, Needed, Plan, Read, Select};
-use value::{CollectionName, Object, SmallMap, Value, Writer, cbor, hash64, order};
+use dql::{Effect, Found, Live, LiveJoin, Needed, Plan, Read, Select};
+use value::{CollectionName, DocId, Object, SmallMap, Value, Writer, cbor, hash64, order};
 
 use crate::draft::Change;
 use crate::io::ObserverId;
@@ -40,12 +41,23 @@ pub struct Observer {
 /// How an answer is known.
 #[derive(Debug)]
 enum Keeping {
+    /// It is a join whose rows are kept up to date.
+    Join(Box<LiveJoin>),
     /// It is evaluated from scratch.
     Nothing,
     /// It is kept up to date.
     State(Live),
     /// It will be, after a scan.
     Unread,
+}
+
+/// What a scan has made of a query; nothing where it would be too large to be kept.
+#[derive(Debug)]
+pub enum Kept {
+    /// The state of a plain SELECT.
+    Documents(Option<Live>),
+    /// The state of a join.
+    Join(Option<LiveJoin>),
 }
 
 /// What the application was told last.
@@ -93,7 +105,8 @@ impl Watched {
             let needed = self.0.get(&change.collection)?;
             let fields = |packed: &Packed| packed.fields(&change.id, needed);
             let (before, after) = (fields(&change.before), fields(&change.after));
-            let looks_the_same = before.as_ref().zip(after.as_ref()).is_some_and(|(a, b)| are_identical(a, b));
+            let looks_the_same =
+                before.as_ref().zip(after.as_ref()).is_some_and(|(a, b)| order::identical_objects(a, b));
             (before.is_some() || after.is_some()).then_some(Seen { change, before, after, looks_the_same })
         };
         changes.iter().filter_map(seen).collect()
@@ -108,7 +121,8 @@ impl Observer {
             _ => Vec::new(),
         };
         let system = reads.iter().any(|read| read.collection.as_str().starts_with(SYSTEM));
-        let keeping = if plain(&prepared).is_some() && !system { Keeping::Unread } else { Keeping::Nothing };
+        let is_kept = !system && (plain(&prepared).is_some() || joined(&prepared).is_some());
+        let keeping = if is_kept { Keeping::Unread } else { Keeping::Nothing };
         let is_filtered = filtered(&prepared).is_some();
         Observer { prepared, reads, is_filtered, keeping, ready: true, marked: true, told: Told::Nothing }
     }
@@ -119,7 +133,7 @@ impl Observer {
         let select = if self.is_filtered { select(&prepared) } else { None };
         for seen in seen {
             // Once marked, an answer that is not kept up to date learns nothing more.
-            if self.marked && !matches!(self.keeping, Keeping::State(_)) {
+            if self.marked && !matches!(self.keeping, Keeping::Join(_) | Keeping::State(_)) {
                 return;
             }
             for place in 0..self.reads.len() {
@@ -130,10 +144,10 @@ impl Observer {
         }
     }
 
-    fn take_one(&mut self, select: Option<&Select>, read: usize, seen: &Seen<'_>) {
-        // The first read is of the SELECT itself, others are of its sub-queries.
-        let select = select.filter(|_| read == 0);
-        let read = &self.reads[read];
+    fn take_one(&mut self, select: Option<&Select>, place: usize, seen: &Seen<'_>) {
+        // The first read is of the SELECT itself, others are of its sub-queries; those of a join are its sides.
+        let select = select.filter(|_| place == 0);
+        let read = &self.reads[place];
         let change = seen.change;
         let matches = |object: &Option<Object>| {
             object.as_ref().is_some_and(|object| read.typed || select.is_none_or(|select| select.matches(object)))
@@ -163,8 +177,12 @@ impl Observer {
         let anything = read.typed && types.is_none();
         match (&before, &after) {
             (None, None) => return,
-            (Some(before), Some(after)) if !anything && are_identical(before, after) => return,
+            (Some(before), Some(after)) if !anything && order::identical_objects(before, after) => return,
             _ => {}
+        }
+        if let Keeping::Join(join) = &mut self.keeping {
+            self.marked |= join.touch(place, &change.id, before.as_ref(), after.as_ref());
+            return;
         }
         let (Keeping::State(live), Some(select)) = (&mut self.keeping, select) else {
             self.marked = true;
@@ -182,7 +200,7 @@ impl Observer {
     /// Takes note that anything may have changed.
     pub fn mark_anyway(&mut self) {
         self.marked = true;
-        if let Keeping::State(_) = self.keeping {
+        if let Keeping::Join(_) | Keeping::State(_) = self.keeping {
             self.keeping = Keeping::Unread;
         }
     }
@@ -205,18 +223,43 @@ impl Observer {
     /// Says whether its answer is kept up to date now.
     #[cfg(test)]
     pub fn is_kept(&self) -> bool {
-        matches!(self.keeping, Keeping::State(_))
+        matches!(self.keeping, Keeping::Join(_) | Keeping::State(_))
     }
 
-    /// Takes the state that a scan has made; nothing where it would be too large.
-    pub fn keep(&mut self, live: Option<Live>) {
-        self.keeping = live.map_or(Keeping::Nothing, Keeping::State);
+    /// Takes what a scan has made.
+    pub fn keep(&mut self, kept: Kept) {
+        self.keeping = match kept {
+            Kept::Documents(Some(live)) => Keeping::State(live),
+            Kept::Join(Some(join)) => Keeping::Join(Box::new(join)),
+            Kept::Documents(None) | Kept::Join(None) => Keeping::Nothing,
+        };
+    }
+
+    /// Returns the join whose rows are kept, and the documents whose rows have to be made anew before there is an answer.
+    pub fn dirty(&self) -> Option<(&Select, Vec<DocId>)> {
+        match &self.keeping {
+            Keeping::Join(join) => Some((select(&self.prepared)?, join.dirty())).filter(|(_, dirty)| !dirty.is_empty()),
+            Keeping::Nothing | Keeping::State(_) | Keeping::Unread => None,
+        }
+    }
+
+    /// Takes rows that were made anew.
+    pub fn settle(&mut self, found: Vec<Found>) {
+        if let (Keeping::Join(join), Some(select)) = (&mut self.keeping, select(&self.prepared))
+            && !join.settle(select, found)
+        {
+            self.keeping = Keeping::Nothing;
+        }
     }
 
     /// Returns the answer, if it is kept up to date and the application must be told.
     pub fn kept(&mut self) -> Option<Option<Vec<Rc<Value>>>> {
-        let Keeping::State(live) = &mut self.keeping else { return None };
-        let rows = live.answer(select(&self.prepared)?);
+        let select = select(&self.prepared)?;
+        let rows = match &mut self.keeping {
+            Keeping::Join(join) => join.answer(select),
+            Keeping::State(live) => live.answer(select),
+            Keeping::Nothing | Keeping::Unread => return None,
+        };
         self.marked = false;
         let is_same = match &self.told {
             Told::Hash(hash) => *hash == hash_of(rows.iter().map(Rc::as_ref)),
@@ -252,10 +295,6 @@ fn hash_of<'a>(rows: impl Iterator<Item = &'a Value>) -> u64 {
     hash64(&bytes.finish())
 }
 
-fn are_identical(a: &Object, b: &Object) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a == b && order::identical(x, y))
-}
-
 /// Returns the SELECT that a statement is, if it is one.
 fn select(prepared: &Prepared) -> Option<&Select> {
     match &*prepared.plan {
@@ -268,6 +307,14 @@ fn select(prepared: &Prepared) -> Option<&Select> {
 fn plain(prepared: &Prepared) -> Option<&Select> {
     match &*prepared.plan {
         Plan::Select(query) => query.plain(),
+        _ => None,
+    }
+}
+
+/// Returns the SELECT over joined collections that a statement is, if its rows can be kept.
+fn joined(prepared: &Prepared) -> Option<&Select> {
+    match &*prepared.plan {
+        Plan::Select(query) => query.joined(),
         _ => None,
     }
 }

@@ -14,7 +14,7 @@ use crate::documents;
 use crate::draft::Change;
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
-use crate::observer::{Observer, Watched};
+use crate::observer::{Kept, Observer, Watched};
 use crate::pipeline::{Completion, Group, Job, stronger};
 use crate::statement::{Outcome, Prepared, Stop};
 use crate::transaction::Transaction;
@@ -306,8 +306,14 @@ impl<S: Store> Engine<S> {
         let observer = self.observers.get_mut(&id).expect("it was listed as due");
         if let Some(select) = observer.unread() {
             let view = View::new(&self.store, &self.indexes, Vec::new());
-            let live = documents::read_live(select, &view)?;
-            observer.keep(live);
+            let kept = documents::read_kept(select, &view)?;
+            observer.keep(kept);
+        } else if let Some((select, dirty)) = observer.dirty() {
+            let view = View::new(&self.store, &self.indexes, Vec::new());
+            match documents::read_joined(select, Some(&dirty), &view)? {
+                Some(found) => observer.settle(found),
+                None => observer.keep(Kept::Join(None)),
+            }
         }
         if let Some(answer) = observer.kept() {
             return Ok(answer);

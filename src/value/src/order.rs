@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::Value;
+use crate::{Object, Value};
 
 /// Compares two values in the total order.
 pub fn compare(a: &Value, b: &Value) -> Ordering {
@@ -56,6 +56,11 @@ fn compare_forms(a: &Value, b: &Value) -> Ordering {
 /// Says whether two values cannot be told apart: `1` and `1.0` can.
 pub fn identical(a: &Value, b: &Value) -> bool {
     compare_exactly(a, b) == Ordering::Equal
+}
+
+/// As `identical`, of objects.
+pub fn identical_objects(a: &Object, b: &Object) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a == b && identical(x, y))
 }
 
 fn rank(value: &Value) -> u8 {

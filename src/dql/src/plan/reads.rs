@@ -2,7 +2,7 @@
 
 use value::CollectionName;
 
-use super::{Body, From, Query, Rows, Select, Side, Source, has_subquery};
+use super::{Access, Body, From, Query, Rows, Select, Side, Source, has_subquery};
 use crate::evaluate::Code;
 use crate::needed::Needed;
 
@@ -29,6 +29,26 @@ impl Query {
     pub fn filtered(&self) -> Option<&Select> {
         let stands_alone =
             |select: &&Select| select.source().is_some() && !select.filter.as_ref().is_some_and(has_subquery);
+        self.select().filter(stands_alone)
+    }
+}
+
+impl Query {
+    /// Returns the SELECT over joined collections that the query is, if its rows depend on nothing else and the `Read`s are
+    /// its sides in their order: no sub-query, no window, no hint of ids, no declared type.
+    pub fn joined(&self) -> Option<&Select> {
+        let is_plain = |side: &Side| match &side.rows {
+            Rows::Collection(source) => source.access == Access::All && source.types.is_empty(),
+            Rows::Query(_) => false,
+        };
+        let stands_alone = |select: &&Select| match &select.from {
+            From::Join(join) => {
+                select.is_plain()
+                    && is_plain(&join.first)
+                    && join.others.iter().all(|joined| is_plain(&joined.side) && !has_subquery(&joined.on))
+            }
+            From::Collection(_) | From::Nothing | From::Query(_) => false,
+        };
         self.select().filter(stands_alone)
     }
 }

@@ -17,7 +17,7 @@ use crate::aggregate::{Key, count_of};
 use crate::ast::SetOperator;
 use crate::evaluate::{Answerer, Answers, Around, Environment, FieldRow, Subquery, SubqueryKind};
 use crate::needed::Needed;
-use crate::plan::{Access, Body, From, Join, Query, Rows, Select, Set, Side, Source, row_environment};
+use crate::plan::{Body, From, Query, Select, Set, Source};
 
 /// Where documents come from.
 pub trait Reader {
@@ -147,7 +147,7 @@ impl Taker for Vec<Object> {
 
 /// One run of a statement.
 pub struct Runner<'r, R: Reader> {
-    reader: &'r R,
+    pub(super) reader: &'r R,
     /// The answers of sub-queries that are the same for every row, and of queries of WITH, by address of the plan.
     answers: RefCell<BTreeMap<usize, Rc<Answers>>>,
     /// Why a sub-query could not be answered.
@@ -183,7 +183,8 @@ impl<'r, R: Reader> Runner<'r, R> {
         self.read.get()
     }
 
-    fn make(&self, rows: usize) -> Result<(), R::Stop> {
+    /// Takes note of rows that were made on the way to the answer.
+    pub(super) fn make(&self, rows: usize) -> Result<(), R::Stop> {
         self.made.set(self.made.get().saturating_add(rows as u64));
         if self.made.get() > ROWS_MAX || self.read.get() > READS_MAX {
             self.reader.too_many_rows().map_or(Ok(()), Err)
@@ -213,7 +214,7 @@ impl<'r, R: Reader> Runner<'r, R> {
         let mut run = SelectRun::new(select, around);
         match &select.from {
             From::Collection(source) => self.collection(select, source, around, &mut run)?,
-            From::Join(join) => self.join(join, around, &mut run)?,
+            From::Join(join) => self.join(join, around, &mut |row| run.push(row))?,
             From::Nothing => _ = run.push(&Object::new()),
             From::Query(query) => {
                 for row in &self.named(query)?.values {
@@ -249,7 +250,7 @@ impl<'r, R: Reader> Runner<'r, R> {
     }
 
     /// Returns the rows of a query that other queries read like a collection.
-    fn named(&self, query: &Rc<Query>) -> Result<Rc<Answers>, R::Stop> {
+    pub(super) fn named(&self, query: &Rc<Query>) -> Result<Rc<Answers>, R::Stop> {
         let address = Rc::as_ptr(query).addr();
         if let Some(known) = self.answers.borrow().get(&address) {
             return Ok(Rc::clone(known));
@@ -257,64 +258,6 @@ impl<'r, R: Reader> Runner<'r, R> {
         let answers = Rc::new(Answers::new(self.rows(query, None)?));
         self.answers.borrow_mut().insert(address, Rc::clone(&answers));
         Ok(answers)
-    }
-
-    fn join(&self, join: &Join, around: Around<'_>, run: &mut SelectRun<'_>) -> Result<(), R::Stop> {
-        for document in self.side(&join.first, None)? {
-            let row: Object = [(join.first.alias.clone(), Value::Object(document))].into();
-            if self.join_rest(join, 0, row, around, run)? == Flow::Enough {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds the partners of a row at one join and those behind it.
-    fn join_rest(
-        &self,
-        join: &Join,
-        place: usize,
-        mut row: Object,
-        around: Around<'_>,
-        run: &mut SelectRun<'_>,
-    ) -> Result<Flow, R::Stop> {
-        let Some(joined) = join.others.get(place) else { return Ok(run.push(&row)) };
-        let candidates = self.side(&joined.side, Some(joined.access(row_environment(&row, around))))?;
-        self.make(candidates.len().max(1))?;
-        let mut found = false;
-        for candidate in candidates {
-            row.insert(joined.side.alias.clone(), Value::Object(candidate));
-            if joined.on.is_true(row_environment(&row, around)) {
-                found = true;
-                if self.join_rest(join, place + 1, row.clone(), around, run)? == Flow::Enough {
-                    return Ok(Flow::Enough);
-                }
-            }
-        }
-        row.remove(&joined.side.alias);
-        if !found && joined.keeps {
-            return self.join_rest(join, place + 1, row, around, run);
-        }
-        Ok(Flow::Continue)
-    }
-
-    /// Reads the documents of one side of a join.
-    fn side(&self, side: &Side, access: Option<Access>) -> Result<Vec<Object>, R::Stop> {
-        let source = match &side.rows {
-            Rows::Collection(source) => source,
-            Rows::Query(query) => {
-                let rows = self.named(query)?;
-                return Ok(rows.values.iter().filter_map(|row| row.as_object().cloned()).collect());
-            }
-        };
-        // USE IDS says more than the condition.
-        let access = access.filter(|_| source.access == Access::All);
-        let other = access.map(|access| Source { access, ..source.clone() });
-        let source = other.as_ref().unwrap_or(source);
-        let mut documents: Vec<Object> = Vec::new();
-        let request = Request { source, deciding: None, needed: &side.needed, whole: true, few: false };
-        self.reader.read(request, &mut Counting { taker: &mut documents, runner: self, asks: false })?;
-        Ok(documents)
     }
 
     fn set(&self, set: &Set, outer: Option<&Environment<'_>>) -> Result<Vec<Value>, R::Stop> {
@@ -379,11 +322,11 @@ impl<R: Reader> Answerer for Runner<'_, R> {
 }
 
 /// Counts what is read, and ends a read when a sub-query could not be answered.
-struct Counting<'a, 'r, T: ?Sized, R: Reader> {
-    taker: &'a mut T,
-    runner: &'a Runner<'r, R>,
+pub(super) struct Counting<'a, 'r, T: ?Sized, R: Reader> {
+    pub taker: &'a mut T,
+    pub runner: &'a Runner<'r, R>,
     /// Every document is shown to `wants` first, and is counted there.
-    asks: bool,
+    pub asks: bool,
 }
 
 impl<T: ?Sized, R: Reader> Counting<'_, '_, T, R> {
