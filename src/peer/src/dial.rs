@@ -46,6 +46,11 @@ impl<S: Store> Engine<S> {
             self.close_all_links();
             self.network.mesh.clear();
             self.network.big_peer = Default::default();
+            // Nobody dials for it any more.
+            if let Some(ticket) = self.network.login.take() {
+                let message = "another tab of this database has taken the connection over; log in again";
+                self.reply(ticket, Err(Failure::new(ErrorCode::SyncUnreachable, message)));
+            }
         }
         self.network.may_link = may;
     }

@@ -3,6 +3,7 @@
 use value::{ErrorCode, Value};
 
 use super::harness::{BIG, World};
+use crate::io::{Input, Output};
 
 const ALL: &str = "SELECT * FROM a";
 
@@ -133,10 +134,27 @@ fn a_login_with_no_big_peer_in_reach_is_answered() {
     assert_eq!(world.login(1, "x").expect_err("unreachable").code, ErrorCode::SyncUnreachable);
 }
 
+/// Found by seed 490 of the simulator: a tab that another one robs of the links while it dials.
+#[test]
+fn a_login_is_answered_when_the_links_are_taken_away_while_it_dials() {
+    let mut world = World::new(1);
+    let (ticket, now) = (world.ticket(), world.now);
+    let engine = &mut world.nodes[1].engine;
+    engine.handle(now, Input::Login { ticket, provider: "p".into(), token: "x".into() });
+    let dials = |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Dial { .. }));
+    assert!(dials(&std::iter::from_fn(|| engine.poll()).collect::<Vec<_>>()));
+    engine.handle(now, Input::MayLink(false));
+    let answer = std::iter::from_fn(|| engine.poll()).find_map(|output| match output {
+        Output::Reply { ticket: answered, result } if answered == ticket => Some(result),
+        _ => None,
+    });
+    assert_eq!(answer.and_then(Result::err).map(|failure| failure.code), Some(ErrorCode::SyncUnreachable));
+}
+
 #[test]
 fn sync_without_credentials_asks_for_them_once() {
     let mut world = World::new(1);
-    world.input(1, crate::io::Input::SyncOn(true));
+    world.input(1, Input::SyncOn(true));
     world.pass(60_000);
     assert_eq!(world.nodes[1].asked_for_credentials, 1);
 }
