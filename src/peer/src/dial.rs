@@ -48,8 +48,7 @@ impl<S: Store> Engine<S> {
             self.network.big_peer = Default::default();
             // Nobody dials for it any more.
             if let Some(ticket) = self.network.login.take() {
-                let message = "another tab of this database has taken the connection over; log in again";
-                self.reply(ticket, Err(Failure::new(ErrorCode::SyncUnreachable, message)));
+                self.reply(ticket, Err(no_links()));
             }
         }
         self.network.may_link = may;
@@ -59,6 +58,9 @@ impl<S: Store> Engine<S> {
         if self.config.role.big_peer_url().is_none() {
             let message = "this database has no Big Peer to log in to; open it with connect: {mode: 'server', url}";
             return self.reply(ticket, Err(Failure::new(ErrorCode::Unsupported, message)));
+        }
+        if !self.network.may_link {
+            return self.reply(ticket, Err(no_links()));
         }
         if let Some(older) = self.network.login.replace(ticket) {
             self.reply(older, Err(Failure::new(ErrorCode::AuthenticationFailedToAuthenticate, "another login came")));
@@ -223,4 +225,10 @@ impl<S: Store> Engine<S> {
         // A time that has passed is due now; never earlier than the present, so that a caller's timer moves on.
         times.into_iter().min()
     }
+}
+
+/// Why an engine that may not link cannot log in: it would wait until it may.
+fn no_links() -> Failure {
+    let message = "another tab of this database holds the connection; log in again";
+    Failure::new(ErrorCode::SyncUnreachable, message)
 }

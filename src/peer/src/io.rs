@@ -190,7 +190,8 @@ pub enum Input {
         /// What happened.
         failure: Failure,
     },
-    /// Sets the credentials for the Big Peer and tries them. Reply: `LoggedIn`.
+    /// Sets the credentials for the Big Peer and tries them. Reply: `LoggedIn`; `sync/unreachable` when this engine may not link,
+    /// or no longer.
     Login {
         /// Of the reply.
         ticket: Ticket,
