@@ -236,7 +236,7 @@ impl Observer {
     }
 
     /// Returns the join whose rows are kept, and the documents whose rows have to be made anew before there is an answer.
-    pub fn dirty(&self) -> Option<(&Select, Vec<DocId>)> {
+    pub fn dirty(&self) -> Option<(&Select, &[DocId])> {
         match &self.keeping {
             Keeping::Join(join) => Some((select(&self.prepared)?, join.dirty())).filter(|(_, dirty)| !dirty.is_empty()),
             Keeping::Nothing | Keeping::State(_) | Keeping::Unread => None,

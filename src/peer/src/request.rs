@@ -310,7 +310,7 @@ impl<S: Store> Engine<S> {
             observer.keep(kept);
         } else if let Some((select, dirty)) = observer.dirty() {
             let view = View::new(&self.store, &self.indexes, Vec::new());
-            match documents::read_joined(select, Some(&dirty), &view)? {
+            match documents::read_joined(select, Some(dirty), &view)? {
                 Some(found) => observer.settle(found),
                 None => observer.keep(Kept::Join(None)),
             }

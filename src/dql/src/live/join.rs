@@ -93,10 +93,10 @@ pub struct LiveJoin {
     firsts: BTreeMap<DocId, First>,
     /// The fields by which documents are looked up, with their joins; lookups name them by number.
     shapes: Vec<(usize, Vec<Vec<String>>)>,
-    /// Who has looked up what.
-    lookers: BTreeMap<(usize, Key), BTreeSet<DocId>>,
-    /// Documents of the first side whose rows may have changed.
-    dirty: BTreeSet<DocId>,
+    /// What was looked up, and by whom.
+    lookers: BTreeSet<(usize, Key, DocId)>,
+    /// Documents of the first side whose rows may have changed, each once.
+    dirty: Vec<DocId>,
     /// How many rows and lookups are held, and roughly how many bytes the rows take.
     held: (usize, usize),
 }
@@ -108,6 +108,7 @@ struct First {
     lookups: Vec<(usize, Key)>,
     /// What `Found::fits` has added.
     held: (usize, usize),
+    is_dirty: bool,
 }
 
 impl LiveJoin {
@@ -118,8 +119,8 @@ impl LiveJoin {
             live: Live::new(select),
             firsts: BTreeMap::new(),
             shapes: Vec::new(),
-            lookers: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            lookers: BTreeSet::new(),
+            dirty: Vec::new(),
             held: (0, 0),
         };
         join.settle(select, found).then_some(join)
@@ -129,37 +130,45 @@ impl LiveJoin {
     /// returns whether rows may have changed.
     pub fn touch(&mut self, side: usize, id: &DocId, before: Option<&Object>, after: Option<&Object>) -> bool {
         let Some(place) = side.checked_sub(1) else {
-            self.dirty.insert(id.clone());
+            self.mark(id.clone());
             return true;
         };
-        let mut touched = false;
+        let mut touched = Vec::new();
         for (number, (_, fields)) in self.shapes.iter().enumerate().filter(|(_, (joined, _))| *joined == place) {
             for object in [before, after].into_iter().flatten() {
                 let value = |path: &Vec<String>| match path.as_slice() {
                     [name] if name == "_id" => Some(id.to_value()),
                     path => field(object, path).cloned(),
                 };
-                let key = (number, Key(fields.iter().map(value).collect()));
-                if let Some(lookers) = self.lookers.get(&key) {
-                    touched |= !lookers.is_empty();
-                    self.dirty.extend(lookers.iter().cloned());
-                }
+                // No id is before the empty one.
+                let least = (number, Key(fields.iter().map(value).collect()), DocId::from_stored(&[]));
+                let same = self.lookers.range(&least..).take_while(|looker| looker.0 == least.0 && looker.1 == least.1);
+                touched.extend(same.map(|looker| looker.2.clone()));
             }
         }
-        touched
+        let is_touched = !touched.is_empty();
+        touched.into_iter().for_each(|id| self.mark(id));
+        is_touched
+    }
+
+    fn mark(&mut self, id: DocId) {
+        let first = self.firsts.entry(id.clone()).or_default();
+        if !std::mem::replace(&mut first.is_dirty, true) {
+            self.dirty.push(id);
+        }
     }
 
     /// Returns the documents of the first side whose rows have to be made anew, for `Runner::joined`.
-    pub fn dirty(&self) -> Vec<DocId> {
-        self.dirty.iter().cloned().collect()
+    pub fn dirty(&self) -> &[DocId] {
+        &self.dirty
     }
 
-    /// Takes rows that were made anew; `false` when the state cannot be kept any longer.
+    /// Takes the rows of all dirty documents, made anew; `false` when the state cannot be kept any longer.
     pub fn settle(&mut self, select: &Select, found: Vec<Found>) -> bool {
+        self.dirty.clear();
         let mut effect = Effect::None;
         for found in found {
             let id = found.id.clone();
-            self.dirty.remove(&id);
             let old = self.forget(&id);
             let mut held = self.held;
             if !found.fits(&mut held) {
@@ -201,13 +210,8 @@ impl LiveJoin {
 
     fn forget(&mut self, id: &DocId) -> First {
         let first = self.firsts.remove(id).unwrap_or_default();
-        for lookup in &first.lookups {
-            if let Some(lookers) = self.lookers.get_mut(lookup) {
-                lookers.remove(id);
-                if lookers.is_empty() {
-                    self.lookers.remove(lookup);
-                }
-            }
+        for (shape, values) in &first.lookups {
+            self.lookers.remove(&(*shape, values.clone(), id.clone()));
         }
         self.held = (self.held.0 - first.held.0, self.held.1 - first.held.1);
         first
@@ -215,16 +219,15 @@ impl LiveJoin {
 
     fn remember(&mut self, found: Found, held: (usize, usize)) {
         let Found { id, rows, lookups, .. } = found;
-        let mut first = First { rows, lookups: Vec::with_capacity(lookups.lookups.len()), held };
+        let mut first = First { rows, lookups: Vec::with_capacity(lookups.lookups.len()), held, is_dirty: false };
         for Lookup { place, fields, values } in lookups.lookups {
             let shape = (place, fields);
             let number = self.shapes.iter().position(|known| *known == shape).unwrap_or_else(|| {
                 self.shapes.push(shape);
                 self.shapes.len() - 1
             });
-            let lookup = (number, values);
-            if self.lookers.entry(lookup.clone()).or_default().insert(id.clone()) {
-                first.lookups.push(lookup);
+            if self.lookers.insert((number, values.clone(), id.clone())) {
+                first.lookups.push((number, values));
             }
         }
         if held != (0, 0) {

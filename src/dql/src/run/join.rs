@@ -3,8 +3,6 @@
 //! For a join that is kept up to date the rows of single documents of the first side are made, and what was looked up for
 //! them is told: whoever changes such a document changes their rows.
 
-use std::collections::BTreeMap;
-
 use value::{DocId, Object, Value};
 
 use super::Flow;
@@ -37,8 +35,8 @@ impl<R: Reader> Runner<'_, R> {
         let mut needed = join.first.needed.clone();
         needed.join(&Needed::Named(vec!["_id".to_owned()]));
         let access = ids.map(|ids| Access::Ids(ids.iter().map(DocId::to_value).collect()));
-        let mut found: BTreeMap<DocId, Found> =
-            ids.into_iter().flatten().map(|id| (id.clone(), Found::nothing(id.clone()))).collect();
+        let (mut found, mut missing) = (Vec::new(), ids.map(<[DocId]>::to_vec).unwrap_or_default());
+        missing.sort_unstable();
         let mut held = (0, 0);
         for document in self.side(&join.first, &needed, access)? {
             let Some(id) = document.get("_id").and_then(|id| DocId::new(id).ok()) else { continue };
@@ -52,15 +50,17 @@ impl<R: Reader> Runner<'_, R> {
             self.rows_of(join, document, Around::default(), &mut take, &mut |place, access| {
                 lookups.add(place, access)
             })?;
-            let rows = Found::new(id.clone(), rows, lookups);
+            if let Ok(place) = missing.binary_search(&id) {
+                missing.remove(place);
+            }
+            found.push(Found::new(id, rows, lookups));
             // Nobody will keep more.
-            let is_last = !rows.fits(&mut held);
-            found.insert(id, rows);
-            if is_last {
+            if found.last().is_some_and(|last| !last.fits(&mut held)) {
                 break;
             }
         }
-        Ok(found.into_values().collect())
+        found.extend(missing.into_iter().map(Found::nothing));
+        Ok(found)
     }
 
     fn rows_of(

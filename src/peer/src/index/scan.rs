@@ -58,25 +58,6 @@ impl<S: Store> View<'_, S> {
         }
     }
 
-    /// Counts the live documents that an index finds, without reading them.
-    #[allow(dead_code, reason = "statements call it when planning knows of counts")]
-    pub fn count_by_index(&self, scan: &IndexScan) -> Result<u64, ReadError> {
-        let ranges = Ranges::of(scan);
-        let is_plain = self.indexes().is_readable(scan.index.number) && !ranges.cut;
-        if !is_plain || self.drafted(&scan.index.collection).next().is_some() {
-            return Ok(self.rows(scan)?.len() as u64);
-        }
-        let mut count = 0;
-        for range in &ranges.ranges {
-            self.store().resident(range)?;
-            self.store().visit(range, &mut |_, _| {
-                count += 1;
-                Visit::Continue
-            })?;
-        }
-        Ok(count)
-    }
-
     /// Returns the `_id`s that an access finds in the order of their bytes; `None`: all of the collection.
     fn ids(&self, access: &Access) -> Result<Option<Vec<DocId>>, ReadError> {
         let mut ids = match access {
