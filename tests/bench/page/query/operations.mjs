@@ -14,6 +14,8 @@ const idsMax = 10_000;
 const batchMs = 20;
 const batchRunsMax = 200;
 const batches = 7;
+/** Of what is measured in turn: differences need more. */
+const turns = 31;
 /** What takes longer than this a run is measured less often. */
 const slowMs = 400;
 const verySlowMs = 2000;
@@ -124,11 +126,13 @@ class Queries {
   /** Milliseconds for parsing and planning a statement that is new, and one that is known; nothing where they cannot be told. */
   async planning() {
     if (this.#store.plan === undefined) return null;
-    const { fresh, known, nothing } = this.#store.plan;
-    const each = (work) => this.#measure((count) => timed(() => Promise.all(Array.from({ length: count }, () => work((this.#turn += 1))))));
-    // Whatever a statement costs that has nothing to parse or plan is no part of the figures.
-    const floor = nothing === undefined ? 0 : await each(nothing);
-    return { fresh: (await each(fresh)) - floor, known: known === undefined ? null : (await each(known)) - floor, floor };
+    // Whatever a statement costs that has nothing to parse or plan is no part of the figures. All are measured in turn, since a
+    // difference of two figures is as wrong as what has changed between them.
+    const works = Object.entries(this.#store.plan);
+    const each = (work) => (count) => timed(() => Promise.all(Array.from({ length: count }, () => work((this.#turn += 1)))));
+    const times = await this.#measureInTurn(works.map(([, work]) => each(work)));
+    const { fresh, known, nothing: floor = 0 } = Object.fromEntries(works.map(([name], at) => [name, times[at]]));
+    return { fresh: fresh - floor, known: known === undefined ? null : known - floor, floor };
   }
 
   /** Milliseconds of a write of one field without observers, and with those that it does not touch; nothing where there are none. */
@@ -182,6 +186,26 @@ class Queries {
     const wanted = one > verySlowMs ? 1 : one > slowMs ? 3 : batches;
     while (times.length < wanted) times.push(await batch(count));
     return median(times) / count;
+  }
+
+  /** As `#measure`, of several: a batch of each in turn. */
+  async #measureInTurn(works) {
+    const counts = [];
+    for (const batch of works) {
+      let one = Infinity;
+      await this.#warm(async () => (one = Math.min(one, await batch(1))));
+      counts.push(Math.max(1, Math.min(batchRunsMax, Math.ceil(batchMs / one))));
+    }
+    const times = works.map(() => []);
+    const turn = async (keep) => {
+      for (const [at, batch] of works.entries()) {
+        const took = (await batch(counts[at])) / counts[at];
+        if (keep) times[at].push(took);
+      }
+    };
+    await this.#warm(() => turn(false));
+    for (let left = turns; left > 0; left -= 1) await turn(true);
+    return times.map(median);
   }
 
   /** Repeats what is about to be measured. */
