@@ -134,6 +134,12 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Says whether a counter at a path would not show.
+    pub(crate) fn hides_counter(&self, path: &Path) -> bool {
+        let kind = self.declared.find(path.as_str());
+        self.declared.strict && !matches!(kind, Some(Type::Counter | Type::PnCounter))
+    }
+
     /// Returns the declared type of an ancestor that is one unit.
     pub(crate) fn opaque_above(&self, path: &Path) -> Option<Type> {
         self.declared.opaque_above(path)

@@ -114,7 +114,8 @@ impl Doc {
 
     /// Returns the fields that show, without `_id`; `None` unless the document is live.
     ///
-    /// A declared path shows the declared type if that holds anything; every other path shows what was written last.
+    /// A declared path shows the declared type if that holds anything; every other path shows what was written last, or where
+    /// types are strict its register.
     pub fn to_object(&self, types: &Types) -> Option<Object> {
         if !self.is_live() {
             return None;

@@ -159,6 +159,9 @@ fn apply(change: &mut Change<'_>, op: &Op) -> Result<(), EditError> {
     if path.depth() + value_depth > DEPTH_MAX {
         return Err(EditError::Depth);
     }
+    if matches!(op, Op::Increment { .. } | Op::PnIncrement { .. } | Op::Restart { .. }) && change.hides_counter(&path) {
+        return Err(EditError::NoCounter(path.names()));
+    }
     if !matches!(op, Op::Unset { .. }) {
         change.put_ancestors(&path);
     }

@@ -18,6 +18,8 @@ pub enum EditError {
     Depth,
     /// A field's name is over its limit.
     FieldName,
+    /// Types are strict, and the field is not declared a counter.
+    NoCounter(Vec<String>),
     /// The path is below a field that is one unit, such as a REGISTER.
     Opaque(Vec<String>, Type),
     /// The path is empty: a document itself is neither set nor unset.
@@ -47,7 +49,9 @@ impl EditError {
             EditError::CounterOverflow(_) | EditError::Text(_) => ErrorCode::StoreCrdt,
             EditError::Depth => ErrorCode::ValidationDepthLimitExceeded,
             EditError::FieldName | EditError::Size(_) => ErrorCode::ValidationSizeLimitExceeded,
-            EditError::Opaque(..) | EditError::Root | EditError::Type { .. } => ErrorCode::StoreCrdt,
+            EditError::NoCounter(_) | EditError::Opaque(..) | EditError::Root | EditError::Type { .. } => {
+                ErrorCode::StoreCrdt
+            }
             EditError::Unsupported(_) => ErrorCode::Unsupported,
         }
     }
@@ -60,6 +64,10 @@ impl fmt::Display for EditError {
             EditError::CounterOverflow(path) => write!(f, "the counter {} overflows", path.join(".")),
             EditError::Depth => write!(f, "a document is nested at most {DEPTH_MAX} levels deep"),
             EditError::FieldName => write!(f, "a field's name has at most {FIELD_NAME_BYTES_MAX} bytes"),
+            EditError::NoCounter(path) => {
+                let path = path.join(".");
+                write!(f, "in strict mode {path} is no counter unless it is declared: COLLECTION name ({path} COUNTER)")
+            }
             EditError::Opaque(path, kind) => {
                 write!(f, "{} is below a field declared {}, which is written only whole", path.join("."), kind.name())
             }

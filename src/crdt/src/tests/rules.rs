@@ -166,6 +166,11 @@ fn where_types_are_strict_an_object_is_one_value_and_only_the_type_of_a_path_sho
         let below = edit(&whole, &[set(dotted, "2")], &strict(&[]), stamp(20, 1));
         assert_eq!(below, Err(EditError::Opaque(path(dotted), Type::Register)));
     }
+    for name in ["n", "s"] {
+        let ops = [increment(name, 1)];
+        assert_eq!(edit(&open, &ops, &strict(&[]), stamp(20, 1)), Err(EditError::NoCounter(path(name))));
+        assert!(edit(&open, &ops, &strict(&[(name, Type::Counter)]), stamp(20, 1)).is_ok());
+    }
     let inside = edit(&open, &[set("m.z", "{}"), set("m.z.y", "1")], &strict(&[("m", Type::Map)]), stamp(20, 1));
     assert_eq!(inside, Err(EditError::Opaque(path("m.z.y"), Type::Register)));
     let changed =

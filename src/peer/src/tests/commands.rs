@@ -137,6 +137,15 @@ fn in_strict_mode_an_undeclared_object_is_one_value_and_only_the_declared_type_s
     world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 2, 'o': {'x': 1, 'y': 1}})");
     assert_eq!(world.code(1, "UPDATE a SET o.x = 3 WHERE _id = 2"), ErrorCode::StoreCrdt);
     assert_eq!(world.code(1, "UPDATE COLLECTION a (n COUNTER) APPLY o.n INCREMENT BY 1"), ErrorCode::StoreCrdt);
+    assert_eq!(
+        world.code(1, "UPDATE a APPLY n INCREMENT BY 1 WHERE _id = 1"),
+        ErrorCode::StoreCrdt,
+        "it would not show"
+    );
+    let profile = world.rows(1, "PROFILE SELECT n FROM a WHERE s = 's'").pop().expect("the profile");
+    let read =
+        ["~request_profile", "#stats", "documentsIn"].iter().try_fold(profile, |at, name| field(&at, name).cloned());
+    assert_eq!(read, Some(Value::Int(2)), "what is built for its types counts");
     world.ok(1, "UPDATE a SET o = {'x': 4, 'z': {}} WHERE _id = 2");
     world.ok(1, "INSERT INTO COLLECTION a (o MAP) DOCUMENTS ({'_id': 3, 'o': {'x': 1, 'y': 1}})");
     world.ok(1, "UPDATE COLLECTION a (o MAP) SET o.x = 5 WHERE _id = 3");
