@@ -62,7 +62,7 @@ impl<S: Store> Engine<S> {
         if !self.network.may_link {
             return self.reply(ticket, Err(no_links()));
         }
-        if let Some(older) = self.network.login.replace(ticket) {
+        if let Some(older) = self.network.login.take() {
             self.reply(older, Err(Failure::new(ErrorCode::AuthenticationFailedToAuthenticate, "another login came")));
         }
         self.network.credentials = Some(Credentials { provider, token });
@@ -70,6 +70,8 @@ impl<S: Store> Engine<S> {
         let older: Vec<LinkId> =
             self.network.links.iter().filter(|(_, link)| link.is_to_big_peer()).map(|(id, _)| *id).collect();
         older.into_iter().for_each(|id| self.close_link(id, None));
+        // A link that was still shaking hands has failed for nobody.
+        self.network.login = Some(ticket);
         if self.network.big_peer.state != DialState::Dialling {
             self.network.big_peer.state = DialState::Idle;
         }
@@ -227,8 +229,8 @@ impl<S: Store> Engine<S> {
     }
 }
 
-/// Why an engine that may not link cannot log in: it would wait until it may.
+/// Why an engine that may not link, or no longer, cannot log in: it would wait until it may.
 fn no_links() -> Failure {
-    let message = "another tab of this database holds the connection; log in again";
+    let message = "the connection was closed or went to another tab of this database; log in again";
     Failure::new(ErrorCode::SyncUnreachable, message)
 }

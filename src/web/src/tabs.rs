@@ -56,6 +56,8 @@ pub struct Tabs {
     own: RefCell<Wants>,
     others: RefCell<SmallMap<String, Other>>,
     logins: RefCell<SmallMap<u64, Login>>,
+    /// Logins of other tabs that this one tries, by the tab and its number of the request: one may be handed over twice.
+    tried: RefCell<SmallMap<(String, u64), ()>>,
     told_on: Cell<bool>,
     /// Counts what was heard of other tabs, so that an older answer about them is known as such.
     heard: Cell<u64>,
@@ -102,6 +104,7 @@ impl Tabs {
             own: RefCell::default(),
             others: RefCell::default(),
             logins: RefCell::default(),
+            tried: RefCell::default(),
             told_on: Cell::new(false),
             heard: Cell::new(0),
             alone: Cell::new(false),
@@ -165,6 +168,18 @@ impl Tabs {
         self.locks.take();
         let logins = self.logins.take();
         logins.into_values().for_each(|login| login.done.reject(&js::failure(&driver::closed())));
+    }
+
+    /// Hands the logins that wait to the tab that holds the connection.
+    fn tell_logins(&self) {
+        for (request, login) in self.logins.borrow().iter() {
+            let fields = [
+                ("request", (*request as f64).into()),
+                ("provider", login.provider.as_str().into()),
+                ("token", login.token.as_str().into()),
+            ];
+            self.post("login", js::object(&fields));
+        }
     }
 
     fn tell_wants(&self) {
@@ -282,7 +297,10 @@ fn hear(driver: &Rc<Driver>, message: Message) {
     match (message.kind.as_str(), tabs.holder.get()) {
         ("ask" | "beat", _) => election::hear(driver, &message.kind, &message.body),
         ("log", _) => driver.record_told(&message.body),
-        ("who", false) => tabs.tell_wants(),
+        ("who", false) => {
+            tabs.tell_wants();
+            tabs.tell_logins();
+        }
         ("wants", true) => take_wants(driver, message.from, &message.body),
         ("status", false) => mirrored(driver, "status", message.body),
         ("presence", false) => mirrored(driver, "presence", message.body),
@@ -396,13 +414,8 @@ pub fn login(driver: &Rc<Driver>, provider: String, token: String) -> js_sys::Pr
         enter(driver, login);
     } else {
         let request = driver.number();
-        let fields = [
-            ("request", (request as f64).into()),
-            ("provider", login.provider.as_str().into()),
-            ("token", login.token.as_str().into()),
-        ];
-        driver.tabs.post("login", js::object(&fields));
         driver.tabs.logins.borrow_mut().insert(request, login);
+        driver.tabs.tell_logins();
     }
     promise
 }
@@ -419,10 +432,19 @@ fn enter(driver: &Rc<Driver>, login: Login) {
 fn answer_login(driver: &Rc<Driver>, to: String, body: &JsValue) {
     let text = |name| js::property(body, name).as_string().unwrap_or_default();
     let (provider, token, request) = (text("provider"), text("token"), js::property(body, "request"));
+    let login = (to.clone(), request.as_f64().unwrap_or(0.0) as u64);
+    if driver.tabs.tried.borrow_mut().insert(login.clone(), ()).is_some() {
+        return;
+    }
     let weak = Rc::downgrade(driver);
     let settle = move |result: Result<_, value::Failure>| {
-        let error = result.err().map_or(JsValue::UNDEFINED, |failure| js::failure(&failure));
         if let Some(driver) = weak.upgrade() {
+            driver.tabs.tried.borrow_mut().remove(&login);
+        }
+        // What failed because the connection goes to another tab is told to that one when it asks who is there.
+        let driver = weak.upgrade().filter(|driver| result.is_ok() || driver.tabs.holder.get());
+        let error = result.err().map_or(JsValue::UNDEFINED, |failure| js::failure(&failure));
+        if let Some(driver) = driver {
             let fields = [("to", to.as_str().into()), ("request", request), ("error", error)];
             driver.tabs.post("answer", js::object(&fields));
         }

@@ -3,7 +3,7 @@
 use value::{ErrorCode, Value};
 
 use super::harness::{BIG, World};
-use crate::io::{Input, Output};
+use crate::io::{Input, LinkId, LinkKind, Output};
 
 const ALL: &str = "SELECT * FROM a";
 
@@ -150,6 +150,29 @@ fn a_login_is_answered_when_the_links_are_taken_away() {
     });
     assert_eq!(answer.and_then(Result::err).map(|failure| failure.code), Some(ErrorCode::SyncUnreachable));
     assert_eq!(world.login(1, "x").expect_err("it may not link").code, ErrorCode::SyncUnreachable);
+}
+
+#[test]
+fn a_login_while_the_link_of_an_older_one_shakes_hands_is_tried() {
+    let mut world = World::new(1);
+    let (older, newer, now) = (world.ticket(), world.ticket(), world.now);
+    let engine = &mut world.nodes[1].engine;
+    let login = |ticket| Input::Login { ticket, provider: "p".into(), token: "x".into() };
+    engine.handle(now, login(older));
+    let target = std::iter::from_fn(|| engine.poll()).find_map(|output| match output {
+        Output::Dial { target } => Some(target),
+        _ => None,
+    });
+    engine.handle(now, Input::LinkUp { link: LinkId(7), kind: LinkKind::Simulated, target });
+    std::iter::from_fn(|| engine.poll()).for_each(drop);
+    engine.handle(now, login(newer));
+    let answered: Vec<_> = std::iter::from_fn(|| engine.poll())
+        .filter_map(|output| match output {
+            Output::Reply { ticket, result } => Some((ticket, result.err().map(|failure| failure.code))),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(answered, [(older, Some(ErrorCode::AuthenticationFailedToAuthenticate))]);
 }
 
 #[test]
