@@ -34,7 +34,7 @@ export class Core {
   /** Whether code runs inside the scope of a transaction. */
   readonly scope = new Scope();
   /** Holds answers back that come late in a turn of the event loop. */
-  readonly turn = new Turn();
+  readonly #turn = new Turn();
   #state: State = { name: 'opening', waiting: [] };
   #opening: Promise<Peer>;
   #closing: Promise<void> | null = null;
@@ -97,6 +97,11 @@ export class Core {
       else if (this.#state.name === 'opening') this.#state.waiting.push({ run, refuse });
       else refuse(this.#refusal());
     });
+  }
+
+  /** Returns what an answer has to wait for, so that the page has its turn; each answer of a worker comes in a turn of its own. */
+  rest(): Promise<void> | undefined {
+    return this.place === 'page' ? this.#turn.wait() : undefined;
   }
 
   /** Like `run` for work without an answer: what fails at once is thrown, what fails later is logged. */

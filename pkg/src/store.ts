@@ -149,9 +149,8 @@ export async function executeOn<T>(
   try {
     return new QueryResult<T>(await core.run((peer) => peer.execute(transaction, query, args, durability) as Promise<RawRows>));
   } finally {
-    // Each answer of a worker comes in a turn of its own.
-    const wait = core.place === 'page' ? core.turn.wait() : undefined;
-    if (wait !== undefined) await wait;
+    const rest = core.rest();
+    if (rest !== undefined) await rest;
   }
 }
 

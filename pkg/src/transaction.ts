@@ -111,6 +111,8 @@ export async function runTransaction<T>(
     core.scope.leave();
   }
   await transaction.end(result !== 'rollback');
+  const rest = core.rest();
+  if (rest !== undefined) await rest;
   return result;
 }
 

@@ -305,7 +305,8 @@ test('a misspelt durability is refused instead of promising less', async () => {
 
 test('code that awaits nothing but answers and failures leaves timers their turn', async (t) => {
   const { store } = await open(t);
-  for (const work of [() => store.execute('SELECT 1'), () => assert.rejects(store.execute('SELECT FROM'))]) {
+  const works = [() => store.execute('SELECT 1'), () => assert.rejects(store.execute('SELECT FROM')), () => store.transaction(async () => 'commit')];
+  for (const work of works) {
     let fired = false;
     setTimeout(() => (fired = true), 1);
     for (const end = performance.now() + 3000; !fired && performance.now() < end; ) await work();
