@@ -171,7 +171,7 @@ impl<S: Store> Reader for Documents<'_, S> {
             return Ok(());
         }
         let visit = |row: Row<'_>| -> Result<Scan, ReadError> {
-            if let Some(deciding) = request.deciding.filter(|_| types.is_empty())
+            if let Some(deciding) = request.deciding
                 && !row.fields(deciding)?.is_some_and(|object| taker.wants(&object))
             {
                 return Ok(Scan::Continue);
@@ -223,12 +223,12 @@ pub fn read_joined<S: Store>(
 }
 
 /// Reads what a live query is kept from.
-pub fn read_kept<S: Store>(select: &Select, view: &View<'_, S>) -> Result<observer::Kept, ReadError> {
+pub fn read_kept<S: Store>(select: &Select, view: &View<'_, S>) -> Result<observer::Scanned, ReadError> {
     match select.source() {
-        Some(_) => read_live(select, view).map(observer::Kept::Documents),
+        Some(_) => read_live(select, view).map(observer::Scanned::Documents),
         None => {
             let found = read_joined(select, None, view)?;
-            Ok(observer::Kept::Join(found.and_then(|found| LiveJoin::new(select, found))))
+            Ok(observer::Scanned::Join(found.and_then(|found| LiveJoin::new(select, found))))
         }
     }
 }

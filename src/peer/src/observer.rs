@@ -7,7 +7,8 @@
 //! and its answer differs from the last one it was told; states in between are never seen.
 //!
 //! Invariants: the cost of a commit that touches no observer is one look at the fields that any predicate over the collection
-//! looks at, and one or two evaluations of each predicate; nothing else is decoded. What nobody knows - changes that another tab
+//! looks at, and one or two evaluations of each predicate; nothing else is decoded, but for joins and sub-queries over the
+//! collection the fields that they read. What nobody knows - changes that another tab
 //! wrote into the store, a repair - throws states away, and they are made anew by a scan. See `docs/dql.md`, Live queries.
 
 use std::rc::Rc;
@@ -53,7 +54,7 @@ enum Keeping {
 
 /// What a scan has made of a query; nothing where it would be too large to be kept.
 #[derive(Debug)]
-pub enum Kept {
+pub enum Scanned {
     /// The state of a plain SELECT.
     Documents(Option<Live>),
     /// The state of a join.
@@ -181,7 +182,12 @@ impl Observer {
             _ => {}
         }
         if let Keeping::Join(join) = &mut self.keeping {
-            self.marked |= join.touch(place, &change.id, before.as_ref(), after.as_ref());
+            match join.touch(place, &change.id, before.as_ref(), after.as_ref()) {
+                Effect::None => return,
+                Effect::Stale | Effect::TooLarge => self.keeping = Keeping::Unread,
+                Effect::Touched => {}
+            }
+            self.marked = true;
             return;
         }
         let (Keeping::State(live), Some(select)) = (&mut self.keeping, select) else {
@@ -227,11 +233,11 @@ impl Observer {
     }
 
     /// Takes what a scan has made.
-    pub fn keep(&mut self, kept: Kept) {
+    pub fn keep(&mut self, kept: Scanned) {
         self.keeping = match kept {
-            Kept::Documents(Some(live)) => Keeping::State(live),
-            Kept::Join(Some(join)) => Keeping::Join(Box::new(join)),
-            Kept::Documents(None) | Kept::Join(None) => Keeping::Nothing,
+            Scanned::Documents(Some(live)) => Keeping::State(live),
+            Scanned::Join(Some(join)) => Keeping::Join(Box::new(join)),
+            Scanned::Documents(None) | Scanned::Join(None) => Keeping::Nothing,
         };
     }
 

@@ -14,7 +14,7 @@ use crate::documents;
 use crate::draft::Change;
 use crate::engine::Engine;
 use crate::io::{ObserverId, Output, Reply, SubscriptionId, Ticket, TransactionId};
-use crate::observer::{Kept, Observer, Watched};
+use crate::observer::{Observer, Scanned, Watched};
 use crate::pipeline::{Completion, Group, Job, stronger};
 use crate::statement::{Outcome, Prepared, Stop};
 use crate::transaction::Transaction;
@@ -312,7 +312,7 @@ impl<S: Store> Engine<S> {
             let view = View::new(&self.store, &self.indexes, Vec::new());
             match documents::read_joined(select, Some(dirty), &view)? {
                 Some(found) => observer.settle(found),
-                None => observer.keep(Kept::Join(None)),
+                None => observer.keep(Scanned::Join(None)),
             }
         }
         if let Some(answer) = observer.kept() {

@@ -37,6 +37,10 @@ impl Found {
         Found::new(id, Vec::new(), Lookups::default())
     }
 
+    pub(crate) fn id(&self) -> &DocId {
+        &self.id
+    }
+
     /// Says whether a state can be made of this beside what is held so far, and adds it.
     pub(crate) fn fits(&self, held: &mut (usize, usize)) -> bool {
         held.0 += self.rows.len() + self.lookups.lookups.len();
@@ -63,8 +67,11 @@ struct Lookup {
 
 impl Lookups {
     pub(crate) fn add(&mut self, place: usize, access: &Access) {
-        let mut add =
-            |fields: Vec<Vec<String>>, values| self.lookups.push(Lookup { place, fields, values: Key(values) });
+        let mut add = |fields: Vec<Vec<String>>, values| {
+            // Without a value to be found by, every document would be a partner of all.
+            self.unknown |= fields.is_empty();
+            self.lookups.push(Lookup { place, fields, values: Key(values) });
+        };
         match access {
             Access::All => self.unknown = true,
             Access::Ids(ids) => {
@@ -81,8 +88,6 @@ impl Lookups {
             Access::Intersection(accesses) => accesses.iter().take(1).for_each(|access| self.add(place, access)),
             Access::Union(accesses) => accesses.iter().for_each(|access| self.add(place, access)),
         }
-        // Without a value to be found by, every document would be a partner of all.
-        self.unknown |= self.lookups.iter().any(|lookup| lookup.fields.is_empty());
     }
 }
 
@@ -126,12 +131,11 @@ impl LiveJoin {
         join.settle(select, found).then_some(join)
     }
 
-    /// Takes note of a changed document of a side, with the fields that the statement looks at, as it was and as it is;
-    /// returns whether rows may have changed.
-    pub fn touch(&mut self, side: usize, id: &DocId, before: Option<&Object>, after: Option<&Object>) -> bool {
+    /// Takes note of a changed document of a side, with the fields that the statement looks at, as it was and as it is:
+    /// nothing is touched, or rows may have changed, or so many that all have to be made anew.
+    pub fn touch(&mut self, side: usize, id: &DocId, before: Option<&Object>, after: Option<&Object>) -> Effect {
         let Some(place) = side.checked_sub(1) else {
-            self.mark(id.clone());
-            return true;
+            return self.mark([id.clone()]);
         };
         let mut touched = Vec::new();
         for (number, (_, fields)) in self.shapes.iter().enumerate().filter(|(_, (joined, _))| *joined == place) {
@@ -146,16 +150,19 @@ impl LiveJoin {
                 touched.extend(same.map(|looker| looker.2.clone()));
             }
         }
-        let is_touched = !touched.is_empty();
-        touched.into_iter().for_each(|id| self.mark(id));
-        is_touched
+        self.mark(touched)
     }
 
-    fn mark(&mut self, id: DocId) {
-        let first = self.firsts.entry(id.clone()).or_default();
-        if !std::mem::replace(&mut first.is_dirty, true) {
-            self.dirty.push(id);
+    fn mark(&mut self, ids: impl IntoIterator<Item = DocId>) -> Effect {
+        let mut effect = Effect::None;
+        for id in ids {
+            effect = Effect::Touched;
+            let first = self.firsts.entry(id.clone()).or_default();
+            if !std::mem::replace(&mut first.is_dirty, true) {
+                self.dirty.push(id);
+            }
         }
+        if self.dirty.len() > HELD_MAX { Effect::Stale } else { effect }
     }
 
     /// Returns the documents of the first side whose rows have to be made anew, for `Runner::joined`.

@@ -31,9 +31,7 @@ impl Query {
             |select: &&Select| select.source().is_some() && !select.filter.as_ref().is_some_and(has_subquery);
         self.select().filter(stands_alone)
     }
-}
 
-impl Query {
     /// Returns the SELECT over joined collections that the query is, if its rows depend on nothing else and the `Read`s are
     /// its sides in their order: no sub-query, no window, no hint of ids, no declared type.
     pub fn joined(&self) -> Option<&Select> {

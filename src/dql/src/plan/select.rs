@@ -91,7 +91,7 @@ impl Select {
         Code::holds(self.filter.as_ref(), object, Around::default())
     }
 
-    /// Says whether the documents of one collection are all that the answer depends on.
+    /// Says whether there are no windows and no sub-queries: the answer depends on the documents of FROM alone, each by itself.
     pub(crate) fn is_plain(&self) -> bool {
         self.windows.is_empty() && !self.codes().any(has_subquery)
     }

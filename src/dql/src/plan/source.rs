@@ -56,7 +56,7 @@ impl Access {
     pub(crate) fn decides(&self, fields: &[String]) -> bool {
         fields.iter().all(|field| match self {
             Access::Ids(_) => field == "_id",
-            Access::Index(scan) => field == "_id" || scan.index.keys.iter().any(|key| key.path[0] == *field),
+            Access::Index(scan) => field == "_id" || scan.looked_at().any(|path| *path == [field.as_str()]),
             Access::All | Access::Intersection(_) | Access::Union(_) => false,
         })
     }
@@ -73,6 +73,16 @@ pub struct IndexScan {
     pub reverse: bool,
     /// The fields of the index and `_id` are all that is needed: no document is read. A document then has just these.
     pub covering: bool,
+}
+
+impl IndexScan {
+    /// Returns the fields that every row of the scan was found by.
+    fn looked_at(&self) -> impl Iterator<Item = &Vec<String>> {
+        let is_ranged = |bounds: &KeyBounds| (&bounds.low, &bounds.high) != (&Bound::Unbounded, &Bound::Unbounded);
+        let fields = |bounds: &KeyBounds| bounds.equal.len() + usize::from(is_ranged(bounds));
+        let count = self.bounds.iter().map(fields).min().unwrap_or(0);
+        self.index.keys.iter().take(count).map(|key| &key.path)
+    }
 }
 
 /// Rows of an index that have the same first values, and of the next value a range. `None` is MISSING, the last in order.

@@ -36,7 +36,6 @@ impl<R: Reader> Runner<'_, R> {
         needed.join(&Needed::Named(vec!["_id".to_owned()]));
         let access = ids.map(|ids| Access::Ids(ids.iter().map(DocId::to_value).collect()));
         let (mut found, mut missing) = (Vec::new(), ids.map(<[DocId]>::to_vec).unwrap_or_default());
-        missing.sort_unstable();
         let mut held = (0, 0);
         for document in self.side(&join.first, &needed, access)? {
             let Some(id) = document.get("_id").and_then(|id| DocId::new(id).ok()) else { continue };
@@ -50,15 +49,14 @@ impl<R: Reader> Runner<'_, R> {
             self.rows_of(join, document, Around::default(), &mut take, &mut |place, access| {
                 lookups.add(place, access)
             })?;
-            if let Ok(place) = missing.binary_search(&id) {
-                missing.remove(place);
-            }
             found.push(Found::new(id, rows, lookups));
             // Nobody will keep more.
             if found.last().is_some_and(|last| !last.fits(&mut held)) {
                 break;
             }
         }
+        // Documents come in the order of their ids.
+        missing.retain(|id| found.binary_search_by(|known: &Found| known.id().cmp(id)).is_err());
         found.extend(missing.into_iter().map(Found::nothing));
         Ok(found)
     }

@@ -235,10 +235,12 @@ impl<'r, R: Reader> Runner<'r, R> {
         run: &mut SelectRun<'_>,
     ) -> Result<(), R::Stop> {
         let (deciding, needed) = (select.deciding(), select.needed());
-        // Reading few fields twice is quicker than reading all fields of what is not wanted.
         let other = select.access(around).map(|access| Source { access, ..source.clone() });
         let source = other.as_ref().unwrap_or(source);
-        let twice = deciding != needed && matches!(&deciding, Needed::Named(names) if !source.access.decides(names));
+        // Reading few fields twice is quicker than reading all fields of what is not wanted; with types all are built.
+        let twice = source.types.is_empty()
+            && deciding != needed
+            && matches!(&deciding, Needed::Named(names) if !source.access.decides(names));
         let request = Request {
             source,
             deciding: twice.then_some(&deciding),
