@@ -25,8 +25,6 @@ pub(crate) struct Binder<'a> {
     pub context: &'a Context<'a>,
     /// The arguments that were used.
     pub used: Object,
-    /// What was bound that depends on the host: its time, its zones.
-    pub host: Option<&'static str>,
     pub scope: Scope,
     /// What is known from the statement around.
     pub names: Names<'a>,
@@ -73,7 +71,6 @@ impl<'a> Binder<'a> {
             args,
             context,
             used: Object::new(),
-            host: None,
             scope,
             names: Names::default(),
             items: Vec::new(),

@@ -70,8 +70,8 @@ pub struct Context<'a> {
     pub strict: bool,
     /// Directives for every source of the statement: `dql_default_directives`, and what the statement itself begins with.
     pub directives: Object,
-    /// Becomes true when a plan depends on the time or on the host's zones: it is not right for ever.
-    pub asked_host: Cell<bool>,
+    /// What a plan has asked the host for first, its time or its zones: such a plan is not right for ever, nor everywhere.
+    pub asked_host: Cell<Option<&'static str>>,
 }
 
 impl Default for Context<'_> {

@@ -6,6 +6,8 @@
 //! Invariants: the predicate looks at one document and nothing else; ORDER BY without LIMIT, which some applications pass,
 //! is accepted and left out of the text. Source: reference 2.10.
 
+use std::cell::Cell;
+
 use value::{CollectionName, Object, Value, cbor, hash64};
 
 use crate::ast::{self, Body, Projection, Statement};
@@ -33,6 +35,8 @@ pub struct Subscription {
 ///
 /// Errors: those of parsing and planning, and `query/unsupported` for what is not the dialect.
 pub fn subscription(text: &str, args: &Object, context: &Context<'_>) -> Result<Subscription, DqlError> {
+    // What others asked the host for before is not this subscription's.
+    let context = &Context { asked_host: Cell::default(), ..context.clone() };
     let statement = parse(text)?;
     let whole = Span { start: 0, end: text.trim_end().len() };
     let dialect = "a subscription is SELECT * FROM a collection [WHERE …]";
@@ -53,7 +57,7 @@ pub fn subscription(text: &str, args: &Object, context: &Context<'_>) -> Result<
         // It orders nothing, but it must make sense.
         binder.bind(&key.expr)?;
     }
-    if let Some(part) = binder.host {
+    if let Some(part) = context.asked_host.get() {
         // Every peer must see the same documents in it, and their clocks and zones differ.
         return Err(DqlError::unsupported(&[part, " in a subscription"].concat(), select.span));
     }

@@ -83,7 +83,7 @@ impl Parsed {
         let of = (is_kept && is_repeatable(&statement, &args)).then(|| args.clone());
         let planned = dql::plan_owned(&statement, args, context).map(Planned::new);
         // What is true now only is planned again.
-        let of = of.filter(|_| !context.asked_host.get());
+        let of = of.filter(|_| context.asked_host.get().is_none());
         let plan = of.zip(planned.as_ref().ok()).map(|(of, planned)| (of, generation, planned.clone()));
         match known {
             Some(known) => (known.used, known.plan) = (self.uses, plan.or_else(|| known.plan.take())),
@@ -166,6 +166,7 @@ mod tests {
             assert!(Rc::ptr_eq(&hot.plan, &plan("SELECT a FROM c").plan), "after {number} others");
         }
     }
+
     #[test]
     fn a_plan_that_holds_the_time_or_a_zone_is_made_again_and_others_are_kept() {
         let mut parsed = Parsed::default();

@@ -81,8 +81,7 @@ impl Binder<'_> {
     }
 
     fn ask_host(&mut self, what: &'static str) {
-        self.host.get_or_insert(what);
-        self.context.asked_host.set(true);
+        self.context.asked_host.set(self.context.asked_host.get().or(Some(what)));
     }
 
     fn now(&self) -> i64 {

@@ -1,5 +1,5 @@
-//! What an expression is made of, for whoever goes through all of it: one list of the kinds of expression, and no allocation
-//! where nothing is changed.
+//! What an expression is made of, for whoever goes through all of it: once to change the parts, which the planner seldom does, and
+//! once to look at them, without an allocation.
 
 use super::Code;
 

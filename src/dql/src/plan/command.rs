@@ -2,7 +2,7 @@
 
 use value::{CollectionName, Object, Value};
 
-use super::source::collection;
+use super::source::{collection, is_system};
 use super::{Access, Plan, plan};
 use crate::ast::{self, Case, Statement};
 use crate::bind::{Binder, Scope};
@@ -110,7 +110,7 @@ pub(super) fn plan_old_index(drop: &ast::DropIndex) -> Result<OldIndex, DqlError
 
 /// Returns a collection that documents are stored in.
 fn stored(source: &ast::Source) -> Result<CollectionName, DqlError> {
-    if source.collection.starts_with("system:") {
+    if is_system(&source.collection) {
         return Err(DqlError::unsupported("an index on a system collection", source.span));
     }
     collection(source)
@@ -217,7 +217,7 @@ fn wish(
         Plan::Update(update) => (update.source(), update.filter(), [].as_slice()),
         _ => return Ok(None),
     };
-    if source.access != Access::All || source.collection.as_str().starts_with("system:") {
+    if source.access != Access::All || is_system(source.collection.as_str()) {
         return Ok(None);
     }
     let (mut equal, mut ranged) = super::access::wishes(filter);

@@ -108,7 +108,7 @@ pub struct Declarations {
 impl Declarations {
     pub(super) fn of(source: &ast::Source, context: &Context<'_>) -> Declarations {
         // What the peer makes has no types.
-        let strict = context.strict && !source.collection.starts_with("system:");
+        let strict = context.strict && !is_system(&source.collection);
         Declarations { fields: source.types.clone(), strict }
     }
 
@@ -257,6 +257,11 @@ pub(crate) fn query_of(
         return Err(DqlError::invalid("hints and types are for collections, not for queries", source.span));
     }
     Ok(found)
+}
+
+/// Says whether the peer itself makes the documents of a collection.
+pub(super) fn is_system(collection: &str) -> bool {
+    collection.starts_with("system:")
 }
 
 pub(super) fn collection(source: &ast::Source) -> Result<CollectionName, DqlError> {
