@@ -225,7 +225,7 @@ pub fn read_joined<S: Store>(
 /// Reads what a live query is kept from.
 pub fn read_kept<S: Store>(select: &Select, view: &View<'_, S>) -> Result<observer::Scanned, ReadError> {
     match select.source() {
-        Some(_) => read_live(select, view).map(observer::Scanned::Documents),
+        Some(source) => read_live(select, source, view).map(observer::Scanned::Documents),
         None => {
             let found = read_joined(select, None, view)?;
             Ok(observer::Scanned::Join(found.and_then(|found| LiveJoin::new(select, found))))
@@ -234,9 +234,8 @@ pub fn read_kept<S: Store>(select: &Select, view: &View<'_, S>) -> Result<observ
 }
 
 /// Reads the documents of a live query; `None` where its state would be too large to be kept.
-fn read_live<S: Store>(select: &Select, view: &View<'_, S>) -> Result<Option<Live>, ReadError> {
+fn read_live<S: Store>(select: &Select, source: &Source, view: &View<'_, S>) -> Result<Option<Live>, ReadError> {
     let mut live = Live::new(select);
-    let Some(source) = select.source() else { return Ok(None) };
     if Live::is_count(select) {
         live.take_count(view.count(&source.collection)?);
         return Ok(Some(live));

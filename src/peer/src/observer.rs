@@ -13,7 +13,7 @@
 
 use std::rc::Rc;
 
-use dql::{Effect, Found, Live, LiveJoin, Needed, Plan, Read, Select};
+use dql::{Effect, Found, Live, LiveJoin, Needed, Plan, Query, Read, Select};
 use value::{CollectionName, DocId, Object, SmallMap, Value, Writer, cbor, hash64, order};
 
 use crate::draft::Change;
@@ -122,7 +122,8 @@ impl Observer {
             _ => Vec::new(),
         };
         let system = reads.iter().any(|read| read.collection.as_str().starts_with(SYSTEM));
-        let is_kept = !system && (plain(&prepared).is_some() || joined(&prepared).is_some());
+        let has_state = |query: &Query| query.plain().is_some() || query.joined().is_some();
+        let is_kept = !system && query(&prepared).is_some_and(has_state);
         let keeping = if is_kept { Keeping::Unread } else { Keeping::Nothing };
         let is_filtered = filtered(&prepared).is_some();
         Observer { prepared, reads, is_filtered, keeping, ready: true, marked: true, told: Told::Nothing }
@@ -301,34 +302,20 @@ fn hash_of<'a>(rows: impl Iterator<Item = &'a Value>) -> u64 {
     hash64(&bytes.finish())
 }
 
+/// Returns the query that a statement is, if it is one.
+fn query(prepared: &Prepared) -> Option<&Query> {
+    match &*prepared.plan {
+        Plan::Select(query) => Some(query),
+        _ => None,
+    }
+}
+
 /// Returns the SELECT that a statement is, if it is one.
 fn select(prepared: &Prepared) -> Option<&Select> {
-    match &*prepared.plan {
-        Plan::Select(query) => query.select(),
-        _ => None,
-    }
-}
-
-/// Returns the SELECT over the documents of one collection that a statement is, if it is one.
-fn plain(prepared: &Prepared) -> Option<&Select> {
-    match &*prepared.plan {
-        Plan::Select(query) => query.plain(),
-        _ => None,
-    }
-}
-
-/// Returns the SELECT over joined collections that a statement is, if its rows can be kept.
-fn joined(prepared: &Prepared) -> Option<&Select> {
-    match &*prepared.plan {
-        Plan::Select(query) => query.joined(),
-        _ => None,
-    }
+    query(prepared).and_then(Query::select)
 }
 
 /// Returns the SELECT over one collection that a statement is, if its predicate looks at nothing else.
 fn filtered(prepared: &Prepared) -> Option<&Select> {
-    match &*prepared.plan {
-        Plan::Select(query) => query.filtered(),
-        _ => None,
-    }
+    query(prepared).and_then(Query::filtered)
 }
