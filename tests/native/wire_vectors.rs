@@ -6,16 +6,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use sync::{Credentials, DocState, Entry, Hello, Message, SubRequest, Unit};
-use value::{CollectionName, DocId, ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId, Value};
-
-fn doc(id: i64) -> DocState {
-    DocState {
-        collection: CollectionName::new("cars").expect("a valid name"),
-        id: DocId::new(&Value::Int(id)).expect("a valid id"),
-        delta: vec![1, 2, 3],
-    }
-}
+use sync::recon::{Claim, Extent, Item, Range};
+use sync::{Credentials, Entry, Has, Hello, Message, RoundKind, SubRequest};
+use value::{ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId};
 
 fn messages() -> Vec<(&'static str, Message)> {
     let hello = Hello {
@@ -27,23 +20,38 @@ fn messages() -> Vec<(&'static str, Message)> {
         is_big_peer: false,
         credentials: Some(Credentials { provider: "development".into(), token: "t".into() }),
     };
-    let sub = |cursor| SubRequest { hash: 7, text: "SELECT * FROM cars".into(), args: vec![0xa0], cursor };
-    let unit = || Unit { docs: vec![doc(1), doc(2)] };
+    let sub = |has| SubRequest { text: "SELECT * FROM cars".into(), args: vec![0xa0], has };
+    let subs = vec![sub(Has::Nothing), sub(Has::Something), sub(Has::UpTo(Seq(9)))];
+    let unit = || vec![1, 2, 3];
+    let range = |time, hash, claim| Range { below: Item { time, hash }, claim };
+    let ranges = || {
+        vec![
+            range(5, 0, Claim::Skip),
+            range(5, 0xab00 << 112, Claim::Print(7, 1 << 100)),
+            range(900, 1, Claim::Names(vec![1, u64::MAX])),
+            range(1000, 0, Claim::Ask),
+            range(u64::MAX, u128::MAX, Claim::Differs),
+        ]
+    };
+    let round = RoundKind { extent: Extent::More, fresh: true, wants_extra: true };
+    let answer = Message::ReconAnswer { generation: 1, sub: 0, ranges: ranges(), needed: vec![0, 300], extra: vec![8] };
     let peer = |name: &str| PeerKey(name.into());
-    let denied = Message::SubDenied { generation: 1, hash: 7, code: ErrorCode::QueryInvalid, detail: "x".into() };
+    let denied = Message::SubDenied { generation: 1, sub: 7, code: ErrorCode::QueryInvalid, detail: "x".into() };
     vec![
         ("hello", Message::Hello(Box::new(hello.clone()))),
         ("hello-without-credentials", Message::Hello(Box::new(Hello { credentials: None, ..hello }))),
         ("welcome", Message::Welcome),
         ("reject", Message::Reject { code: ErrorCode::SyncDatabase, detail: "x".into() }),
-        ("subs", Message::Subs { generation: 1, subs: vec![sub(None), sub(Some(Seq(9)))] }),
-        ("catch-up", Message::CatchUp { generation: 1, hash: 7, through: Seq(300), partial: true, unit: unit() }),
-        ("docs", Message::Docs { generation: 1, hash: 7, complete: None, unit: unit() }),
-        ("docs-complete", Message::Docs { generation: 1, hash: 7, complete: Some(Seq(5)), unit: Unit::default() }),
-        ("sub-live", Message::SubLive { generation: 1, hash: 7, at: Seq(5) }),
+        ("subs", Message::Subs { generation: 1, subs }),
+        ("catch-up", Message::CatchUp { generation: 1, sub: 7, through: Seq(300), partial: true, unit: unit() }),
+        ("docs", Message::Docs { generation: 1, sub: 7, complete: None, unit: unit() }),
+        ("docs-complete", Message::Docs { generation: 1, sub: 7, complete: Some(Seq(5)), unit: Vec::new() }),
+        ("sub-live", Message::SubLive { generation: 1, sub: 7, at: Seq(5) }),
         ("sub-denied", denied),
-        ("commits", Message::Commits { generation: 1, through: Seq(300), partial: false, unit: unit() }),
+        ("commits", Message::Commits { generation: 1, ahead: 300, partial: false, unit: unit() }),
         ("ack", Message::Ack { seq: Seq(300), bytes: 100 }),
+        ("recon", Message::Recon { generation: 1, sub: 0, round, ranges: ranges() }),
+        ("recon-answer", answer),
         ("signal", Message::Signal { from: peer("a"), to: peer("b"), hops: 4, payload: vec![1] }),
         ("presence", Message::Presence { entries: vec![Entry { peer: peer("a"), stamp: Hlc(5), body: vec![1] }] }),
         ("ping", Message::Ping),

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use value::{DecodeError, Reader, cbor};
+use value::{DecodeError, Hlc, Reader, cbor};
 
+use crate::decode::read_stamps;
 use crate::encode::{
     COUNTER_SET, HEAD_DELETED, HEAD_EPOCH, LEAF_COUNTER, LEAF_MAP, LEAF_REGISTER, LEAF_REMOVED, LEAF_RICH,
 };
@@ -58,6 +59,19 @@ pub fn variable_parts(bytes: &[u8], offset: usize, parts: &mut Vec<Range<usize>>
         }
     }
     reader.finish()
+}
+
+/// Returns the greatest clock reading anywhere in a document, of its deletion too, from its bytes.
+///
+/// Errors: the bytes are no document.
+pub fn newest(bytes: &[u8]) -> Result<Hlc, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? & HEAD_EPOCH != 0 {
+        reader.var()?;
+    }
+    let mut newest = Hlc::ZERO;
+    read_stamps(&mut reader, |stamp| newest = newest.max(stamp.hlc))?;
+    Ok(newest)
 }
 
 fn skip_counter(reader: &mut Reader<'_>) -> Result<(), DecodeError> {

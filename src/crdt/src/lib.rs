@@ -29,17 +29,19 @@ mod path;
 mod project;
 mod register;
 mod rich;
+mod shorthand;
 mod stamp;
 mod types;
 mod yjs_format;
 
-pub use anatomy::variable_parts;
+pub use anatomy::{newest, variable_parts};
 pub use document::Doc;
 pub use edit::{Op, delete, delete_fields, edit, insert, insert_initial, upsert_changed};
 pub use error::EditError;
 pub use new_document::insert_new;
 pub use project::{Fields, project};
 pub use rich::RichKind;
+pub use shorthand::Shorthand;
 pub use stamp::Stamp;
 pub use types::{Type, Types};
 

@@ -4,7 +4,7 @@
 //! and ends with a checksum, so that damage has a place and everything before it can be used. States of documents are joins:
 //! a file may be imported twice, or in part, or over newer data. Decoding is under limits; nothing here reads or writes.
 
-use sync::DocState;
+use crate::record::DocState;
 use value::limits::{COLLECTION_NAME_BYTES_MAX, ID_BYTES_MAX, MERGED_DOCUMENT_BYTES_MAX};
 use value::{CollectionName, DecodeError, DocId, Millis, Reader, Writer, checksum};
 

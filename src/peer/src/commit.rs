@@ -16,7 +16,7 @@ use crate::packed::Packed;
 use crate::page::Import;
 use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
 use crate::reboot::Repair;
-use crate::record::{LOCAL, Record};
+use crate::record::{DocState, LOCAL, Record};
 use crate::request::answer;
 use crate::statement::Stop;
 use crate::view::View;
@@ -231,7 +231,7 @@ impl<S: Store> Engine<S> {
         let mut newest = Hlc::ZERO;
         // Documents of one unit may repeat; a draft of its own keeps the group clean if a block is missing.
         let mut own = Draft::default();
-        for (collection, id, delta) in &unit.docs {
+        for DocState { collection, id, delta } in &unit.docs {
             let drafts = vec![&self.pipeline.group.draft, &own];
             let before = View::new(&self.store, &self.indexes, drafts).doc(collection, id)?;
             let Some((changed, effect)) = joined(&before, delta)? else { continue };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::record::DocState;
 use store::{Batch, Key};
-use sync::DocState;
 use value::{CollectionName, DocId, Hlc, Seq, SmallMap, StoreId, Writer};
 
 use crate::index::RowChange;

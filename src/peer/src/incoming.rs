@@ -1,12 +1,11 @@
 //! What links bring: subscriptions to serve, data to merge, acknowledgements, signals, presence.
 
-use crdt::Doc;
-use store::Store;
+use store::{Key, Store};
 use sync::outgoing::WINDOW_BYTES;
 use sync::wire::SIGNAL_HOPS_MAX;
-use sync::{Hello, Message, SubRequest, Unit};
+use sync::{Has, Hello, Message, SubRequest};
 use value::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
-use value::{CollectionName, DocId, ErrorCode, Object, PeerKey, Seq, StoreId, Value, cbor, hash64};
+use value::{CollectionName, ErrorCode, Object, PeerKey, Seq, SmallMap, StoreId, Value, cbor, hash64};
 
 use crate::config::Role;
 use crate::cursor::Cursor;
@@ -14,6 +13,8 @@ use crate::engine::Engine;
 use crate::io::{LinkId, Output};
 use crate::network::{IncomingSub, Matcher};
 use crate::pipeline::{Job, RemoteUnit};
+use crate::reconcile::{Answer, Taking};
+use crate::unit;
 
 /// The subscription text of a Big Peer.
 const EVERYTHING: &str = "*";
@@ -26,27 +27,33 @@ impl<S: Store> Engine<S> {
     pub(crate) fn message(&mut self, id: LinkId, message: Message, size: usize) {
         match message {
             Message::Ack { seq, bytes } => self.acknowledged(id, seq, bytes),
-            Message::CatchUp { generation, hash, through, partial, unit } => {
-                self.data(id, generation, unit, size, if partial { Moves::None } else { Moves::One(hash, through) });
+            Message::CatchUp { generation, sub, through, partial, unit } => {
+                self.data(id, generation, &unit, size, if partial { Moves::None } else { Moves::One(sub, through) });
             }
-            Message::Commits { generation, through, partial, unit } => {
-                self.data(id, generation, unit, size, if partial { Moves::None } else { Moves::Live(through) });
+            Message::Commits { generation, ahead, partial, unit } => {
+                let moves = if partial { Moves::None } else { Moves::Live(self.live_moves(id, generation, ahead)) };
+                self.data(id, generation, &unit, size, moves);
             }
-            Message::Docs { generation, hash, complete, unit } => {
-                let moves = complete.map_or(Moves::Stay, |seq| Moves::One(hash, seq));
-                self.data(id, generation, unit, size, moves);
+            Message::Docs { generation, sub, complete, unit } => {
+                let moves = complete.map_or(Moves::Stay, |seq| Moves::One(sub, seq));
+                self.data(id, generation, &unit, size, moves);
             }
             Message::Presence { entries } => self.presence_heard(id, entries),
             Message::Signal { from, to, hops, payload } => self.signal_heard(from, to, hops, payload),
-            Message::SubDenied { generation, hash, .. } => {
-                if let Some(sub) = self.incoming_sub(id, generation, hash) {
+            Message::Recon { generation, sub, round, ranges } => self.round_heard(id, generation, sub, (round, ranges)),
+            Message::ReconAnswer { generation, sub, ranges, needed, extra } => {
+                self.answer_heard(id, generation, sub, Answer { ranges, needed, extra });
+            }
+            Message::SubDenied { generation, sub, .. } => {
+                if let Some(sub) = self.incoming_sub(id, generation, sub) {
                     sub.denied = true;
                 }
             }
-            Message::SubLive { generation, hash, at } => {
-                if let Some(sub) = self.incoming_sub(id, generation, hash) {
+            Message::SubLive { generation, sub: place, at } => {
+                if let Some(sub) = self.incoming_sub(id, generation, place) {
                     sub.live = true;
-                    self.data(id, generation, Unit::default(), 0, Moves::One(hash, at));
+                    self.network.links.get_mut(&id).into_iter().for_each(|link| link.incoming.live = at);
+                    self.data(id, generation, &[], 0, Moves::One(place, at));
                 }
             }
             Message::Subs { generation, subs } => self.serve(id, generation, subs),
@@ -62,37 +69,43 @@ impl<S: Store> Engine<S> {
 
     /// Tells a link what this peer wants, from which positions.
     pub(crate) fn send_subscriptions(&mut self, id: LinkId) {
+        let wanted = self.wanted();
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let Some(remote) = link.remote.as_ref().map(|remote| remote.store) else { return };
-        let mut requests: Vec<(SubRequest, Option<CollectionName>)> = Vec::new();
-        match self.config.role {
-            Role::BigPeer { .. } => {
-                let (hash, text) = (hash64(EVERYTHING.as_bytes()), EVERYTHING.to_owned());
-                requests.push((SubRequest { hash, text, args: Vec::new(), cursor: None }, None));
-            }
-            Role::SmallPeer { .. } => {
-                for (subscription, args) in self.subscriptions.values() {
-                    let (hash, text) = (subscription.hash(), subscription.text().to_owned());
-                    if requests.iter().all(|(request, _)| request.hash != hash) {
-                        let request =
-                            SubRequest { hash, text, args: cbor::encode(&Value::Object(args.clone())), cursor: None };
-                        requests.push((request, Some(subscription.collection.clone())));
-                    }
-                }
-            }
-        }
         link.incoming.generation += 1;
         link.incoming.staged.clear();
         link.incoming.staged_bytes = 0;
         link.incoming.subs.clear();
+        link.taking = Taking::default();
         let generation = link.incoming.generation;
         let mut subs = Vec::new();
-        for (mut request, collection) in requests {
-            request.cursor = self.cursors.cursor(remote, request.hash);
-            link.incoming.subs.push(IncomingSub { hash: request.hash, collection, live: false, denied: false });
-            subs.push(request);
+        for Wanted { hash, text, args, collection } in wanted {
+            let has = match self.cursors.cursor(remote, hash) {
+                Some(seq) => Has::UpTo(seq),
+                None if has_documents(&self.store, collection.as_ref()) => Has::Something,
+                None => Has::Nothing,
+            };
+            link.incoming.subs.push(IncomingSub { hash, collection, live: false, denied: false });
+            subs.push(SubRequest { text, args, has });
         }
         self.send(id, &Message::Subs { generation, subs });
+    }
+
+    /// Returns what this peer wants of every other.
+    fn wanted(&self) -> Vec<Wanted> {
+        if matches!(self.config.role, Role::BigPeer { .. }) {
+            let (hash, text) = (hash64(EVERYTHING.as_bytes()), EVERYTHING.to_owned());
+            return vec![Wanted { hash, text, args: Vec::new(), collection: None }];
+        }
+        let mut all: Vec<Wanted> = Vec::new();
+        for (subscription, args) in self.subscriptions.values() {
+            let (hash, text) = (subscription.hash(), subscription.text().to_owned());
+            if all.iter().all(|wanted| wanted.hash != hash) {
+                let args = if args.is_empty() { Vec::new() } else { cbor::encode(&Value::Object(args.clone())) };
+                all.push(Wanted { hash, text, args, collection: Some(subscription.collection.clone()) });
+            }
+        }
+        all
     }
 
     pub(crate) fn subscriptions_changed(&mut self) {
@@ -107,33 +120,48 @@ impl<S: Store> Engine<S> {
         let from_big_peer = link.remote.as_ref().is_some_and(|remote| remote.is_big_peer);
         let matchers: Vec<_> = subs.iter().map(|sub| matcher_of(sub, from_big_peer)).collect();
         link.outgoing.replace(generation, subs, head, floor);
+        link.giving = SmallMap::new();
         link.matchers.clear();
         let mut refusals = Vec::new();
         for (index, matcher) in matchers.into_iter().enumerate() {
             link.matchers.push(matcher.unwrap_or_else(|(code, detail)| {
                 link.outgoing.deny(index);
-                let hash = link.outgoing.request(index).hash;
-                refusals.push(Message::SubDenied { generation, hash, code, detail });
+                refusals.push(Message::SubDenied { generation, sub: index as u64, code, detail });
                 Matcher::Denied
             }));
         }
         refusals.iter().for_each(|refusal| _ = self.send(id, refusal));
     }
 
+    /// Moves the position of the live stream of a link.
+    fn live_moves(&mut self, id: LinkId, generation: u64, ahead: u64) -> Seq {
+        let Some(link) = self.network.links.get_mut(&id) else { return Seq(0) };
+        if link.incoming.generation == generation {
+            link.incoming.live.0 = link.incoming.live.0.saturating_add(ahead);
+        }
+        link.incoming.live
+    }
+
     /// Takes data of a link into the pipeline, to be merged and acknowledged in order.
-    fn data(&mut self, id: LinkId, generation: u64, unit: Unit, size: usize, moves: Moves) {
+    fn data(&mut self, id: LinkId, generation: u64, unit: &[u8], size: usize, moves: Moves) {
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let Some(store) = link.remote.as_ref().map(|remote| remote.store) else { return };
         link.untaken_bytes += size as u64;
         if self.broken.is_some() || link.untaken_bytes > UNTAKEN_BYTES_MAX {
             return self.drop_link(id, ErrorCode::SyncBusy);
         }
-        let (docs, moved) = (Vec::new(), Vec::new());
         let serving = link.outgoing.generation();
-        let mut job = RemoteUnit { link: id, store, generation, serving, docs, moves: moved, bytes: size as u64 };
+        let mut job = RemoteUnit {
+            link: id,
+            store,
+            generation,
+            serving,
+            docs: Vec::new(),
+            moves: Vec::new(),
+            bytes: size as u64,
+        };
+        let Ok(docs) = unit::decode(unit, &mut link.heard) else { return self.drop_link(id, ErrorCode::SyncProtocol) };
         if generation == link.incoming.generation {
-            let docs: Result<Vec<_>, _> = unit.docs.into_iter().map(decoded).collect();
-            let Ok(docs) = docs else { return self.drop_link(id, ErrorCode::SyncProtocol) };
             link.incoming.staged_bytes += size;
             if link.incoming.staged_bytes > STAGED_BYTES_MAX {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
@@ -151,8 +179,11 @@ impl<S: Store> Engine<S> {
                     job.moves = subs.iter().filter(|sub| sub.live).map(|sub| cursor(sub, seq)).collect();
                     job.docs = std::mem::take(staged).into_iter().chain(docs).collect();
                 }
-                Moves::One(hash, seq) => {
-                    job.moves = subs.iter().filter(|sub| sub.hash == hash).map(|sub| cursor(sub, seq)).collect();
+                Moves::One(sub, seq) => {
+                    let sub = usize::try_from(sub).ok().filter(|sub| *sub < subs.len());
+                    sub.into_iter().for_each(|sub| link.taking.done(sub));
+                    let sub = sub.map(|sub| &subs[sub]);
+                    job.moves = sub.map(|sub| cursor(sub, seq)).into_iter().collect();
                     job.docs = std::mem::take(staged).into_iter().chain(docs).collect();
                 }
             }
@@ -200,10 +231,10 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn incoming_sub(&mut self, id: LinkId, generation: u64, hash: u64) -> Option<&mut IncomingSub> {
+    fn incoming_sub(&mut self, id: LinkId, generation: u64, sub: u64) -> Option<&mut IncomingSub> {
         let incoming = &mut self.network.links.get_mut(&id)?.incoming;
         (incoming.generation == generation).then_some(())?;
-        incoming.subs.iter_mut().find(|sub| sub.hash == hash)
+        incoming.subs.get_mut(usize::try_from(sub).ok()?)
     }
 
     pub(crate) fn send_signal(&mut self, to: PeerKey, payload: Vec<u8>) {
@@ -246,16 +277,24 @@ enum Moves {
     Live(Seq),
     /// None: more of the unit follows.
     None,
-    /// One.
+    /// That of one subscription, by its place.
     One(u64, Seq),
     /// None, and the unit is whole.
     Stay,
 }
 
-/// Checks a delta from outside.
-fn decoded(doc: sync::DocState) -> Result<(CollectionName, DocId, Vec<u8>), value::DecodeError> {
-    Doc::decode(&doc.delta)?;
-    Ok((doc.collection, doc.id, doc.delta))
+/// One subscription of this peer.
+struct Wanted {
+    hash: u64,
+    text: String,
+    args: Vec<u8>,
+    collection: Option<CollectionName>,
+}
+
+/// Says whether there are documents of a collection, or of any. A block that is missing is not waited for: it has some.
+fn has_documents(store: &impl Store, collection: Option<&CollectionName>) -> bool {
+    let range = collection.map_or_else(Key::all_documents, Key::documents);
+    store.range(&range, 1).map_or(true, |rows| !rows.is_empty())
 }
 
 fn matcher_of(sub: &SubRequest, from_big_peer: bool) -> Result<Matcher, (ErrorCode, String)> {

@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
+use crate::record::DocState;
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
-use sync::DocState;
 use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 mod shown;

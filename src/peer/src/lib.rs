@@ -41,12 +41,14 @@ mod presence;
 mod pump;
 mod random;
 mod reboot;
+mod reconcile;
 mod record;
 mod request;
 mod statement;
 mod status;
 mod system;
 mod transaction;
+mod unit;
 mod view;
 
 pub use check::EngineContent;
@@ -54,7 +56,7 @@ pub use config::{Boot, Config, Role};
 pub use engine::Engine;
 pub use index::{IndexFinding, IndexWalk};
 pub use layout::DocumentLayout;
-pub use record::{Part, Record};
+pub use record::{DocState, Part, Record};
 
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,14 @@
 
 use store::Store;
 use sync::{Event, Hello, Message, Session, SessionConfig};
-use value::{ErrorCode, PeerKey};
+use value::{ErrorCode, PeerKey, SmallMap};
 
 use crate::config::Role;
 use crate::engine::Engine;
 use crate::io::{DialTarget, LinkId, LinkKind, Output, Reply};
 use crate::network::{DialState, Incoming, Link};
+use crate::reconcile::Taking;
+use crate::unit::Words;
 
 impl<S: Store> Engine<S> {
     pub(crate) fn link_up(&mut self, id: LinkId, kind: LinkKind, target: Option<DialTarget>) {
@@ -44,14 +46,19 @@ impl<S: Store> Engine<S> {
             session: Session::new(config, self.now),
             remote: None,
             outgoing: sync::Outgoing::default(),
+            said: Words::default(),
+            heard: Words::default(),
             matchers: Vec::new(),
             incoming: Incoming::default(),
+            giving: SmallMap::new(),
+            taking: Taking::default(),
             parked: false,
             taken_bytes: 0,
             untaken_bytes: 0,
             ack_due: false,
             received_at: None,
             acknowledged: value::Seq(0),
+            told: value::Seq(0),
             through_due: None,
         };
         self.network.links.insert(id, link);

@@ -3,9 +3,12 @@
 use std::collections::VecDeque;
 
 use sync::{Backoff, Credentials, Hello, Outgoing, PresenceMap, Session};
-use value::{CollectionName, DocId, ErrorCode, Millis, PeerKey, Seq, SmallMap};
+use value::{CollectionName, ErrorCode, Millis, PeerKey, Seq, SmallMap};
 
 use crate::io::{DialTarget, LinkId, LinkKind, PresenceGraph, Ticket};
+use crate::reconcile::{Giving, Taking};
+use crate::record::DocState;
+use crate::unit::Words;
 
 /// One link and its session.
 #[derive(Debug)]
@@ -22,10 +25,18 @@ pub struct Link {
     pub remote: Option<Hello>,
     /// What we owe.
     pub outgoing: Outgoing,
+    /// What this side has named on it.
+    pub said: Words,
+    /// What the other side has named on it.
+    pub heard: Words,
     /// How to match what we owe, in the order of `outgoing`.
     pub matchers: Vec<Matcher>,
     /// What we are owed.
     pub incoming: Incoming,
+    /// Reconciliations for what we owe, by the place of the subscription.
+    pub giving: SmallMap<usize, Giving>,
+    /// Reconciliations for what we are owed.
+    pub taking: Taking,
     /// The pump waits for blocks.
     pub parked: bool,
     /// Bytes of data frames that were saved here.
@@ -38,6 +49,8 @@ pub struct Link {
     pub received_at: Option<Millis>,
     /// Position up to which the other side has saved our log.
     pub acknowledged: Seq,
+    /// Position of the live stream that the other side was told.
+    pub told: Seq,
     /// When to tell that the live stream moved over commits that held nothing for this link.
     pub through_due: Option<Millis>,
 }
@@ -60,8 +73,10 @@ pub struct Incoming {
     pub generation: u64,
     /// The set.
     pub subs: Vec<IncomingSub>,
+    /// Position of the live ones.
+    pub live: Seq,
     /// Parts of a unit whose end has not come.
-    pub staged: Vec<(CollectionName, DocId, Vec<u8>)>,
+    pub staged: Vec<DocState>,
     /// Bytes of their frames.
     pub staged_bytes: usize,
 }
@@ -69,7 +84,7 @@ pub struct Incoming {
 /// One of them.
 #[derive(Debug)]
 pub struct IncomingSub {
-    /// Names it.
+    /// Names it among the cursors: hash of text and arguments.
     pub hash: u64,
     /// `None`: all collections.
     pub collection: Option<CollectionName>,

@@ -7,10 +7,10 @@
 
 use std::rc::Rc;
 
+use crate::record::DocState;
 use crdt::Doc;
 use dql::Needed;
 use store::{Durability, Key, ReadError, Store};
-use sync::DocState;
 use value::limits::CLOCK_SKEW_MS_MAX;
 use value::{CollectionName, DecodeError, ErrorCode, Failure, Hlc, Value};
 

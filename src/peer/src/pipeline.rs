@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use store::Durability;
-use value::{CollectionName, DocId, Failure, Seq, StoreId};
+use value::{Failure, Seq, StoreId};
 
 use crate::cursor::Cursor;
 use crate::draft::Draft;
@@ -16,6 +16,7 @@ use crate::index::IndexJob;
 use crate::io::{LinkId, Reply, Ticket};
 use crate::log_tail::Via;
 use crate::page::Import;
+use crate::record::DocState;
 use crate::statement::Prepared;
 
 /// Jobs of one commit at most.
@@ -64,7 +65,7 @@ pub struct RemoteUnit {
     /// The set of the store's subscriptions that the link served when it came.
     pub serving: u64,
     /// The changes, in binary form; decoded under limits when they came.
-    pub docs: Vec<(CollectionName, DocId, Vec<u8>)>,
+    pub docs: Vec<DocState>,
     /// Cursors that move with it, by hash of the subscription.
     pub moves: Vec<(u64, Cursor)>,
     /// Bytes of its frames, to acknowledge.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use store::{Key, ReadError, Store};
 use sync::outgoing::MESSAGE_BYTES;
-use sync::{DocState, Message, Step, Unit};
+use sync::{Message, Step};
 use value::{CollectionName, DocId, Seq, StoreId};
 
 use crate::draft::Change;
@@ -17,6 +17,8 @@ use crate::io::LinkId;
 use crate::log_tail::{LogEntry, Via};
 use crate::network::{Link, Matcher};
 use crate::packed::{self, Packed};
+use crate::record::DocState;
+use crate::unit;
 use crate::view;
 
 /// How long a moved position may wait for a commit to carry it, milliseconds.
@@ -24,16 +26,25 @@ const THROUGH_MS: u64 = 1_000;
 /// Rows of a scan read at a time.
 const ROWS: usize = 128;
 
-/// A message, and what the planner is told once it is sent.
-struct Filled {
-    messages: Vec<Message>,
-    progress: Progress,
+/// Documents to send, and what the planner is told once they are sent.
+pub(crate) struct Filled {
+    /// What each message holds.
+    pub units: Vec<Vec<DocState>>,
+    /// Which messages they are.
+    pub progress: Progress,
 }
 
-enum Progress {
+/// What is being served, and how far it comes.
+#[derive(Clone, Debug)]
+pub(crate) enum Progress {
+    /// A subscription from the log.
     CaughtUp { sub: usize, through: Seq },
+    /// All live subscriptions.
     Live { through: Seq },
-    Scanned { sub: usize, after: Option<Vec<u8>> },
+    /// A reconciliation; complete at a position.
+    Reconciled { sub: usize, complete: Option<Seq> },
+    /// A scan; complete at a position, or goes on after a key.
+    Scanned { sub: usize, next: Result<Seq, Vec<u8>> },
 }
 
 impl<S: Store> Engine<S> {
@@ -45,6 +56,7 @@ impl<S: Store> Engine<S> {
         let ids: Vec<LinkId> = self.network.links.keys().copied().collect();
         for id in ids {
             self.send_acknowledgement(id);
+            self.answer_rounds_of(id);
             self.pump(id);
             self.drain(id);
         }
@@ -76,33 +88,54 @@ impl<S: Store> Engine<S> {
                     self.go_live(id, sub, at);
                     continue;
                 }
+                Step::Reconcile { sub, upto } => match self.reconcile(id, sub, upto) {
+                    Ok(Some(filled)) => Ok(filled),
+                    Ok(None) => continue,
+                    Err(error) => Err(error),
+                },
                 Step::CatchUp { sub, after, until } => self.fill_catch_up(link, remote, sub, after, until),
                 Step::Live { after } => self.fill_live(link, remote, after),
                 Step::Scan { sub, after, upto, since } => self.fill_scan(link, sub, after, upto, since),
             };
             match filled {
                 Ok(filled) => self.send_filled(id, filled),
-                Err(error) => {
-                    match self.park_on(error) {
-                        Ok(()) => self.network.links.get_mut(&id).into_iter().for_each(|link| link.parked = true),
-                        Err(failure) => self.break_down(failure),
-                    }
-                    return;
-                }
+                Err(error) => return self.park_link(id, error),
             }
+        }
+    }
+
+    fn answer_rounds_of(&mut self, id: LinkId) {
+        if self.network.links.get(&id).is_some_and(|link| !link.parked)
+            && let Err(error) = self.answer_rounds(id)
+        {
+            self.park_link(id, error);
+        }
+    }
+
+    /// A link waits for blocks.
+    fn park_link(&mut self, id: LinkId, error: ReadError) {
+        match self.park_on(error) {
+            Ok(()) => self.network.links.get_mut(&id).into_iter().for_each(|link| link.parked = true),
+            Err(failure) => self.break_down(failure),
         }
     }
 
     fn go_live(&mut self, id: LinkId, sub: usize, at: Seq) {
         let Some(link) = self.network.links.get_mut(&id) else { return };
         link.outgoing.gone_live(sub, at);
-        let (generation, hash) = (link.outgoing.generation(), link.outgoing.request(sub).hash);
-        self.send(id, &Message::SubLive { generation, hash, at });
+        link.told = at;
+        let generation = link.outgoing.generation();
+        self.send(id, &Message::SubLive { generation, sub: sub as u64, at });
     }
 
     fn send_filled(&mut self, id: LinkId, filled: Filled) {
-        for message in &filled.messages {
-            let size = self.send(id, message);
+        let Filled { units, progress } = filled;
+        let (count, none) = (units.len(), units.is_empty());
+        for (number, docs) in units.into_iter().enumerate() {
+            let Some(link) = self.network.links.get_mut(&id) else { return };
+            let unit = unit::encode(&docs, &mut link.said);
+            let message = progress.message(link.outgoing.generation(), unit, link.told, number + 1 == count);
+            let size = self.send(id, &message);
             if let Some(link) = self.network.links.get_mut(&id) {
                 link.outgoing.sent(size);
             }
@@ -110,20 +143,22 @@ impl<S: Store> Engine<S> {
         let now = self.now;
         let log = &self.log;
         let Some(link) = self.network.links.get_mut(&id) else { return };
-        match filled.progress {
+        match progress {
             Progress::CaughtUp { sub, through } => link.outgoing.caught_up(sub, through),
             Progress::Live { through } => {
                 // Commits of small records alone are not worth telling; both sides would tell each other for ever.
                 let after = link.outgoing.live_at().unwrap_or_default();
                 let skipped = log.after(after).take_while(|entry| entry.seq <= through).any(LogEntry::has_docs);
                 link.outgoing.live_through(through);
-                match filled.messages.is_empty() {
+                match none {
                     true if skipped => _ = link.through_due.get_or_insert(now.plus(THROUGH_MS)),
                     true => {}
-                    false => link.through_due = None,
+                    false => (link.told, link.through_due) = (through, None),
                 }
             }
-            Progress::Scanned { sub, after } => link.outgoing.scanned(sub, after),
+            Progress::Reconciled { complete: None, .. } => {}
+            Progress::Reconciled { sub, complete: Some(_) } => link.outgoing.reconciled(sub),
+            Progress::Scanned { sub, next } => link.outgoing.scanned(sub, next.err()),
         }
     }
 
@@ -135,8 +170,9 @@ impl<S: Store> Engine<S> {
         }
         link.through_due = None;
         let Some(through) = link.outgoing.live_at() else { return };
-        let message =
-            Message::Commits { generation: link.outgoing.generation(), through, partial: false, unit: Unit::default() };
+        let (generation, ahead) = (link.outgoing.generation(), through.0 - link.told.0);
+        link.told = through;
+        let message = Message::Commits { generation, ahead, partial: false, unit: Vec::new() };
         let size = self.send(id, &message);
         if let Some(link) = self.network.links.get_mut(&id) {
             link.outgoing.sent(size);
@@ -146,9 +182,7 @@ impl<S: Store> Engine<S> {
     fn fill_live(&self, link: &Link, remote: StoreId, after: Seq) -> Result<Filled, ReadError> {
         let subs: Vec<usize> = (0..link.matchers.len()).filter(|sub| link.outgoing.is_live(*sub)).collect();
         let (docs, through) = self.gather(link, remote, &subs, after, self.log.head())?;
-        let generation = link.outgoing.generation();
-        let messages = parts(docs, |unit, partial| Message::Commits { generation, through, partial, unit });
-        Ok(Filled { messages, progress: Progress::Live { through } })
+        Ok(Filled { units: parts(docs), progress: Progress::Live { through } })
     }
 
     fn fill_catch_up(
@@ -160,9 +194,7 @@ impl<S: Store> Engine<S> {
         until: Seq,
     ) -> Result<Filled, ReadError> {
         let (docs, through) = self.gather(link, remote, &[sub], after, until)?;
-        let (generation, hash) = (link.outgoing.generation(), link.outgoing.request(sub).hash);
-        let messages = parts(docs, |unit, partial| Message::CatchUp { generation, hash, through, partial, unit });
-        Ok(Filled { messages, progress: Progress::CaughtUp { sub, through } })
+        Ok(Filled { units: parts(docs), progress: Progress::CaughtUp { sub, through } })
     }
 
     /// Collects whole commits after a position until a message is full; returns them and the position they reach.
@@ -180,7 +212,7 @@ impl<S: Store> Engine<S> {
             if entry.has_docs() {
                 let before = docs.len();
                 self.gather_entry(link, remote, subs, entry, &mut docs)?;
-                bytes += docs[before..].iter().map(|doc: &DocState| doc.delta.len() + 16).sum::<usize>();
+                bytes += docs[before..].iter().map(unit::weight).sum::<usize>();
             }
             if bytes >= MESSAGE_BYTES {
                 through = entry.seq;
@@ -226,7 +258,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Returns a document's whole state; `None` when it was evicted.
-    fn whole(&self, collection: &CollectionName, id: &DocId) -> Result<Option<Vec<u8>>, ReadError> {
+    pub(crate) fn whole(&self, collection: &CollectionName, id: &DocId) -> Result<Option<Vec<u8>>, ReadError> {
         match self.store.get(&Key::document(collection, id))? {
             Some(bytes) => Ok(Some(view::split(&bytes)?.1.to_vec())),
             None => Ok(None),
@@ -262,7 +294,7 @@ impl<S: Store> Engine<S> {
                 }
                 // What changed while the other side was away may have left the predicate: it must hear of that.
                 if let Some(state) = wanted(matcher, key, doc, since.is_some())? {
-                    bytes += state.delta.len() + 16;
+                    bytes += unit::weight(&state);
                     docs.push(state);
                 }
             }
@@ -274,29 +306,48 @@ impl<S: Store> Engine<S> {
                 break false;
             }
         };
-        let (generation, hash) = (link.outgoing.generation(), link.outgoing.request(sub).hash);
-        let message = Message::Docs { generation, hash, complete: complete.then_some(upto), unit: Unit { docs } };
-        let after = last.filter(|_| !complete).map(|key| key.as_bytes().to_vec());
-        Ok(Filled { messages: vec![message], progress: Progress::Scanned { sub, after } })
+        let next = match last {
+            Some(key) if !complete => Err(key.into_bytes()),
+            _ => Ok(upto),
+        };
+        Ok(Filled { units: vec![docs], progress: Progress::Scanned { sub, next } })
     }
 }
 
-/// Cuts a commit's documents into messages; all but the last say that more follows. No documents: no message.
-fn parts(docs: Vec<DocState>, message: impl Fn(Unit, bool) -> Message) -> Vec<Message> {
-    let mut messages = Vec::new();
-    let (mut unit, mut bytes) = (Unit::default(), 0);
+impl Progress {
+    /// Returns the message of one of its units.
+    fn message(&self, generation: u64, unit: Vec<u8>, told: Seq, last: bool) -> Message {
+        match *self {
+            Progress::CaughtUp { sub, through } => {
+                Message::CatchUp { generation, sub: sub as u64, through, partial: !last, unit }
+            }
+            Progress::Live { through } => {
+                let ahead = if last { through.0 - told.0 } else { 0 };
+                Message::Commits { generation, ahead, partial: !last, unit }
+            }
+            Progress::Reconciled { sub, complete } => Message::Docs { generation, sub: sub as u64, complete, unit },
+            Progress::Scanned { sub, ref next } => {
+                Message::Docs { generation, sub: sub as u64, complete: next.as_ref().ok().copied(), unit }
+            }
+        }
+    }
+}
+
+/// Cuts a commit's documents into units of messages. No documents: no message.
+fn parts(docs: Vec<DocState>) -> Vec<Vec<DocState>> {
+    let mut units: Vec<Vec<DocState>> = Vec::new();
+    let mut bytes = MESSAGE_BYTES;
     for doc in docs {
         if bytes >= MESSAGE_BYTES {
-            messages.push(message(std::mem::take(&mut unit), true));
+            units.push(Vec::new());
             bytes = 0;
         }
-        bytes += doc.delta.len() + 16;
-        unit.docs.push(doc);
+        bytes += unit::weight(&doc);
+        if let Some(unit) = units.last_mut() {
+            unit.push(doc);
+        }
     }
-    if !unit.docs.is_empty() {
-        messages.push(message(unit, false));
-    }
-    messages
+    units
 }
 
 /// What a link is owed of one changed document.
@@ -339,7 +390,12 @@ fn change_of<'a>(changes: &'a [Change], collection: &CollectionName, id: &DocId)
 
 /// Returns a scanned document if the subscription wants it. Tombstones are always wanted: the other side may have the
 /// document from somebody else.
-fn wanted(matcher: &Matcher, key: &Key, doc: &[u8], had_before: bool) -> Result<Option<DocState>, ReadError> {
+pub(crate) fn wanted(
+    matcher: &Matcher,
+    key: &Key,
+    doc: &[u8],
+    had_before: bool,
+) -> Result<Option<DocState>, ReadError> {
     let (collection, id) = view::named(key)?;
     let matches = match matcher {
         Matcher::Denied => false,

@@ -3,7 +3,6 @@
 //! Layout (version 1): `u8` version, `u64` HLC, parts (count, each: `u64` origin, documents, evictions), metas (count, each:
 //! name, flag, bytes). A record holds joins: applying it twice, or after a later one, changes nothing.
 
-use sync::DocState;
 use value::limits::{COLLECTION_NAME_BYTES_MAX, ID_BYTES_MAX};
 use value::{CollectionName, DecodeError, DocId, Hlc, Reader, StoreId, Writer};
 
@@ -15,6 +14,17 @@ const ITEM_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The origin of what was written here.
 pub const LOCAL: StoreId = StoreId(0);
+
+/// A document's delta or its whole state: both are the same kind of bytes to a join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocState {
+    /// Where it lives.
+    pub collection: CollectionName,
+    /// Which.
+    pub id: DocId,
+    /// A document of `crdt` in binary form.
+    pub delta: Vec<u8>,
+}
 
 /// The changes of one commit that came from one place.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -29,6 +29,7 @@ mod memory_device;
 mod memory_folder;
 mod memory_store;
 mod packing;
+pub mod parcel;
 mod rows;
 mod segment;
 mod store;

@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod chunk;
 pub mod outgoing;
 pub mod presence;
+pub mod recon;
 pub mod session;
 pub mod wire;
 
@@ -20,7 +21,7 @@ pub use backoff::Backoff;
 pub use outgoing::{Outgoing, Step};
 pub use presence::{Entry, PresenceMap};
 pub use session::{Event, Session, SessionConfig};
-pub use wire::{Credentials, DocState, Hello, Message, SubRequest, Unit};
+pub use wire::{Credentials, Has, Hello, Message, RoundKind, SubRequest, Unit};
 
 #[cfg(test)]
 mod tests;

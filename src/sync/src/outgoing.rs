@@ -1,18 +1,20 @@
 //! What one side owes the other: the progress of each of its subscriptions, and the next step.
 //!
-//! A subscription with a usable cursor catches up from the log; one without is served a scan of whole documents. When it
-//! has reached the position of the live ones it joins them, and from then on one stream of commits serves all.
+//! A subscription with a usable cursor catches up from the log. One without is served a scan of whole documents, or, where
+//! the receiver has some, what a reconciliation finds missing. When it has reached the position of the live ones it joins
+//! them, and from then on one stream of commits serves all.
 //!
 //! The state lives as long as the link; after a reconnect the receiver's cursors rebuild it.
 
 use value::{ErrorCode, Seq};
 
-use crate::wire::SubRequest;
+use crate::wire::{Has, SubRequest};
 
 /// Bytes of data that may be on the way before the receiver acknowledges some.
-pub const WINDOW_BYTES: u64 = 1024 * 1024;
-/// Bytes of documents after which a message is closed.
-pub const MESSAGE_BYTES: usize = 32 * 1024;
+pub const WINDOW_BYTES: u64 = 256 * 1024;
+/// Bytes of documents after which a message is closed, before they are compressed: more together become smaller, and what is
+/// merged in one go must not keep a live change waiting.
+pub const MESSAGE_BYTES: usize = 192 * 1024;
 
 /// What to send next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,13 @@ pub enum Step {
         /// Exclusive.
         after: Seq,
     },
+    /// The next round of a reconciliation, or documents that it found missing.
+    Reconcile {
+        /// Index of the subscription.
+        sub: usize,
+        /// Position that it reaches when complete.
+        upto: Seq,
+    },
     /// Nothing, until the log grows, the window opens or the set changes.
     Rest,
     /// The next documents of a scan for one subscription.
@@ -57,8 +66,19 @@ pub enum Step {
 enum Progress {
     Denied,
     Live,
-    Log { at: Seq },
-    Scan { after: Option<Vec<u8>>, upto: Seq, since: Option<Seq> },
+    Log {
+        at: Seq,
+    },
+    /// Rounds of reconciliation, one at a time.
+    Recon {
+        upto: Seq,
+        waits: bool,
+    },
+    Scan {
+        after: Option<Vec<u8>>,
+        upto: Seq,
+        since: Option<Seq>,
+    },
 }
 
 /// The subscriptions of the other side and their progress.
@@ -85,10 +105,12 @@ impl Outgoing {
         self.subs = subs
             .into_iter()
             .map(|sub| {
-                let progress = match sub.cursor {
-                    Some(at) if at >= floor && at <= head => Progress::Log { at },
-                    Some(since) if since < floor => Progress::Scan { after: None, upto: head, since: Some(since) },
-                    _ => Progress::Scan { after: None, upto: head, since: None },
+                let progress = match sub.has {
+                    Has::UpTo(at) if at >= floor && at <= head => Progress::Log { at },
+                    Has::UpTo(since) if since < floor => Progress::Scan { after: None, upto: head, since: Some(since) },
+                    // A position after the head: this store has lost its last commits.
+                    Has::Something | Has::UpTo(_) => Progress::Recon { upto: head, waits: false },
+                    Has::Nothing => Progress::Scan { after: None, upto: head, since: None },
                 };
                 (sub, progress)
             })
@@ -160,7 +182,8 @@ impl Outgoing {
         for (sub, (_, progress)) in self.subs.iter().enumerate() {
             let target = self.live.unwrap_or(head);
             match progress {
-                Progress::Denied | Progress::Live => {}
+                Progress::Denied | Progress::Live | Progress::Recon { waits: true, .. } => {}
+                Progress::Recon { upto, waits: false } => return Step::Reconcile { sub, upto: *upto },
                 Progress::Log { at } if *at >= target => return Step::GoLive { sub, at: *at },
                 Progress::Log { at } => return Step::CatchUp { sub, after: *at, until: target },
                 Progress::Scan { after, upto, since } => {
@@ -189,11 +212,31 @@ impl Outgoing {
         };
         match through {
             Some(key) => *after = Some(key),
-            // The scan took so long that the log was trimmed beyond its start: what changed since is scanned for.
-            None if *upto < self.floor => {
-                *progress = Progress::Scan { after: None, upto: self.head, since: Some(*upto) };
-            }
-            None => *progress = Progress::Log { at: *upto },
+            None => *progress = complete(*upto, self.head, self.floor),
+        }
+    }
+
+    /// A round of reconciliation was sent.
+    pub fn asked(&mut self, sub: usize) {
+        if let Some((_, Progress::Recon { waits, .. })) = self.subs.get_mut(sub) {
+            *waits = true;
+        }
+    }
+
+    /// Its answer has come.
+    pub fn answered(&mut self, sub: usize) {
+        if let Some((_, Progress::Recon { waits, .. })) = self.subs.get_mut(sub) {
+            *waits = false;
+        }
+    }
+
+    /// A reconciliation is over, and everything that it found missing was sent.
+    pub fn reconciled(&mut self, sub: usize) {
+        let (head, floor) = (self.head, self.floor);
+        if let Some((_, progress @ Progress::Recon { .. })) = self.subs.get_mut(sub)
+            && let Progress::Recon { upto, .. } = *progress
+        {
+            *progress = complete(upto, head, floor);
         }
     }
 
@@ -221,5 +264,14 @@ impl Outgoing {
     pub fn gone_live(&mut self, sub: usize, at: Seq) {
         self.subs[sub].1 = Progress::Live;
         self.live = Some(at);
+    }
+}
+
+/// Where a subscription stands that has everything up to a position.
+fn complete(upto: Seq, head: Seq, floor: Seq) -> Progress {
+    // It took so long that the log was trimmed beyond its start: what changed since is scanned for.
+    match upto < floor {
+        true => Progress::Scan { after: None, upto: head, since: Some(upto) },
+        false => Progress::Log { at: upto },
     }
 }

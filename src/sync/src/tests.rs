@@ -1,12 +1,15 @@
 //! Goal: a session never panics, never hangs and never lets a stranger in; a frame reads back as written.
 
-use value::{CollectionName, DocId, ErrorCode, Hlc, Millis, PeerKey, ReplicaId, Seq, StoreId, Value};
+mod recon;
+
+use value::{ErrorCode, Hlc, Millis, PeerKey, ReplicaId, Seq, StoreId};
 
 use crate::chunk::{Reassembler, split};
 use crate::outgoing::{Outgoing, Step};
 use crate::presence::{Entry, PresenceMap, TTL_MS};
+use crate::recon::{Claim, Extent, Item, Range};
 use crate::session::{DEAD_MS, Event, HANDSHAKE_MS, KEEP_ALIVE_MS, Session, SessionConfig};
-use crate::wire::{Credentials, DocState, Hello, Message, SubRequest, Unit};
+use crate::wire::{Credentials, Has, Hello, Message, RoundKind, SubRequest};
 
 fn hello(number: u64) -> Hello {
     Hello {
@@ -38,28 +41,35 @@ fn exchange(a: &mut Session, b: &mut Session, now: Millis) {
 }
 
 fn messages() -> Vec<Message> {
-    let doc = DocState {
-        collection: CollectionName::new("a").expect("valid"),
-        id: DocId::new(&Value::Int(1)).expect("valid"),
-        delta: vec![1, 2, 3],
-    };
-    let unit = Unit { docs: vec![doc.clone(), doc] };
+    let unit = vec![1, 2, 3];
     let mut with_token = hello(1);
     with_token.credentials = Some(Credentials { provider: "p".into(), token: "t".into() });
-    let sub = SubRequest { hash: 7, text: "SELECT * FROM a".into(), args: vec![0xa0], cursor: Some(Seq(9)) };
+    let sub = |has| SubRequest { text: "SELECT * FROM a".into(), args: vec![0xa0], has };
+    let bound = |time, hash| Item { time, hash };
+    let range = |below, claim| Range { below, claim };
+    let ranges = vec![
+        range(bound(5, 0), Claim::Skip),
+        range(bound(5, 0xab00 << 112), Claim::Print(7, 1 << 100)),
+        range(bound(900, 1), Claim::Names(vec![1, u64::MAX])),
+        range(bound(1000, 0), Claim::Ask),
+        range(bound(u64::MAX, u128::MAX), Claim::Differs),
+    ];
+    let round = RoundKind { extent: Extent::All, fresh: true, wants_extra: false };
     let entry = Entry { peer: PeerKey("p".into()), stamp: Hlc(5), body: vec![1] };
     vec![
         Message::Hello(Box::new(with_token)),
         Message::Welcome,
         Message::Reject { code: ErrorCode::SyncDatabase, detail: "x".into() },
-        Message::Subs { generation: 1, subs: vec![sub.clone(), SubRequest { cursor: None, ..sub }] },
-        Message::CatchUp { generation: 1, hash: 7, through: Seq(3), partial: true, unit: unit.clone() },
-        Message::Docs { generation: 1, hash: 7, complete: Some(Seq(3)), unit: unit.clone() },
-        Message::Docs { generation: 1, hash: 7, complete: None, unit: Unit::default() },
-        Message::SubLive { generation: 1, hash: 7, at: Seq(3) },
-        Message::SubDenied { generation: 1, hash: 7, code: ErrorCode::QueryInvalid, detail: "x".into() },
-        Message::Commits { generation: 1, through: Seq(3), partial: false, unit },
+        Message::Subs { generation: 1, subs: vec![sub(Has::UpTo(Seq(9))), sub(Has::Nothing), sub(Has::Something)] },
+        Message::CatchUp { generation: 1, sub: 7, through: Seq(3), partial: true, unit: unit.clone() },
+        Message::Docs { generation: 1, sub: 7, complete: Some(Seq(3)), unit: unit.clone() },
+        Message::Docs { generation: 1, sub: 7, complete: None, unit: Vec::new() },
+        Message::SubLive { generation: 1, sub: 7, at: Seq(3) },
+        Message::SubDenied { generation: 1, sub: 7, code: ErrorCode::QueryInvalid, detail: "x".into() },
+        Message::Commits { generation: 1, ahead: 3, partial: false, unit },
         Message::Ack { seq: Seq(3), bytes: 100 },
+        Message::Recon { generation: 1, sub: 7, round, ranges: ranges.clone() },
+        Message::ReconAnswer { generation: 1, sub: 7, ranges, needed: vec![0, 5, 300], extra: vec![8] },
         Message::Signal { from: PeerKey("a".into()), to: PeerKey("b".into()), hops: 2, payload: vec![1] },
         Message::Presence { entries: vec![entry] },
         Message::Ping,
@@ -188,14 +198,14 @@ fn a_stranger_that_says_nothing_is_dropped() {
     assert_eq!(a.poll_event(), Some(Event::Closed { code: Some(ErrorCode::SyncUnreachable), refused: false }));
 }
 
-fn request(hash: u64, cursor: Option<u64>) -> SubRequest {
-    SubRequest { hash, text: String::new(), args: vec![], cursor: cursor.map(Seq) }
+fn request(has: Has) -> SubRequest {
+    SubRequest { text: String::new(), args: vec![], has }
 }
 
 #[test]
 fn a_subscription_scans_catches_up_and_joins_the_live_ones() {
     let mut outgoing = Outgoing::default();
-    outgoing.replace(1, vec![request(1, Some(5)), request(2, None)], Seq(10), Seq(3));
+    outgoing.replace(1, vec![request(Has::UpTo(Seq(5))), request(Has::Nothing)], Seq(10), Seq(3));
     assert_eq!(outgoing.next(Seq(10)), Step::CatchUp { sub: 0, after: Seq(5), until: Seq(10) });
     outgoing.caught_up(0, Seq(10));
     assert_eq!(outgoing.next(Seq(10)), Step::GoLive { sub: 0, at: Seq(10) });
@@ -213,18 +223,24 @@ fn a_subscription_scans_catches_up_and_joins_the_live_ones() {
 }
 
 #[test]
-fn a_cursor_before_the_log_or_from_the_future_is_served_by_a_scan() {
+fn a_cursor_before_the_log_is_served_by_a_scan_and_one_from_the_future_by_reconciliation() {
     let mut outgoing = Outgoing::default();
-    outgoing.replace(1, vec![request(1, Some(2)), request(2, Some(20))], Seq(10), Seq(3));
+    outgoing.replace(1, vec![request(Has::UpTo(Seq(2))), request(Has::UpTo(Seq(20)))], Seq(10), Seq(3));
     assert_eq!(outgoing.next(Seq(10)), Step::Scan { sub: 0, after: None, upto: Seq(10), since: Some(Seq(2)) });
     outgoing.deny(0);
-    assert_eq!(outgoing.next(Seq(10)), Step::Scan { sub: 1, after: None, upto: Seq(10), since: None });
+    assert_eq!(outgoing.next(Seq(10)), Step::Reconcile { sub: 1, upto: Seq(10) });
+    outgoing.asked(1);
+    assert_eq!(outgoing.next(Seq(10)), Step::Rest);
+    outgoing.answered(1);
+    assert_eq!(outgoing.next(Seq(10)), Step::Reconcile { sub: 1, upto: Seq(10) });
+    outgoing.reconciled(1);
+    assert_eq!(outgoing.next(Seq(10)), Step::GoLive { sub: 1, at: Seq(10) });
 }
 
 #[test]
 fn a_scan_that_outlived_the_log_scans_again_for_what_changed_since() {
     let mut outgoing = Outgoing::default();
-    outgoing.replace(1, vec![request(1, None)], Seq(10), Seq(3));
+    outgoing.replace(1, vec![request(Has::Nothing)], Seq(10), Seq(3));
     outgoing.scanned(0, Some(vec![7]));
     outgoing.floor_rose(Seq(30), Seq(20));
     outgoing.scanned(0, None);

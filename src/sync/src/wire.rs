@@ -3,13 +3,13 @@
 //! A frame is one kind byte and a body of varints, lengths and bytes. A frame of an unknown kind is skipped, so that minor
 //! versions can add kinds; a known kind with a body that does not parse ends the link.
 
-use value::limits::{
-    COLLECTION_NAME_BYTES_MAX, FRAME_BYTES_MAX, ID_BYTES_MAX, MERGED_DOCUMENT_BYTES_MAX, STATEMENT_BYTES_MAX,
-};
-use value::{CollectionName, DecodeError, DocId, ErrorCode, Hlc, PeerKey, Reader, ReplicaId, Seq, StoreId, Writer};
+use value::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
+use value::{DecodeError, ErrorCode, Hlc, PeerKey, Reader, ReplicaId, Seq, StoreId, Writer};
+
+use crate::recon::{Extent, Range, decode_ranges, encode_ranges};
 
 /// Peers must agree on it.
-pub const VERSION_MAJOR: u64 = 1;
+pub const VERSION_MAJOR: u64 = 2;
 /// Grows with added kinds; only told.
 pub const VERSION_MINOR: u64 = 0;
 /// Longest name, key or token in a Hello, bytes.
@@ -22,6 +22,10 @@ pub const PRESENCE_BYTES_MAX: usize = 16 * 1024;
 pub const SUBSCRIPTIONS_MAX: usize = 1024;
 /// A signal is relayed at most this often.
 pub const SIGNAL_HOPS_MAX: u8 = 4;
+/// Most documents that one answer of a reconciliation needs.
+const PLACES_MAX: usize = 64 * 1024;
+/// Most documents that one answer of a reconciliation has beside the sender's.
+const EXTRA_MAX: usize = 1024 * 1024;
 
 /// Who is speaking; the first message of both sides.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,35 +67,40 @@ impl std::fmt::Debug for Hello {
     }
 }
 
-/// One subscription of the receiver, with how far it already is.
+/// One subscription of the receiver, with how far it already is. Its place in the set names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubRequest {
-    /// Names it on this link: hash of text and arguments.
-    pub hash: u64,
     /// `SELECT * FROM c [WHERE …]`, or `*` for everything (Big Peers).
     pub text: String,
     /// Arguments as a binary object.
     pub args: Vec<u8>,
-    /// Position in the sender's log up to which the receiver has everything that matches.
-    pub cursor: Option<Seq>,
+    /// What the receiver has of it.
+    pub has: Has,
 }
 
-/// A document's delta or its whole state: both are the same kind of bytes to a join.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DocState {
-    /// Where it lives.
-    pub collection: CollectionName,
-    /// Which.
-    pub id: DocId,
-    /// Opaque here.
-    pub delta: Vec<u8>,
+/// What the receiver has of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Has {
+    /// No document at all.
+    Nothing,
+    /// Documents, but not the sender's as far as it knows: the two compare first.
+    Something,
+    /// Everything that matches, up to this position in the sender's log.
+    UpTo(Seq),
 }
 
-/// Changes of one commit that this link wants; applied whole.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Unit {
-    /// In the order of the commit.
-    pub docs: Vec<DocState>,
+/// Changes that are applied whole, in a form that is the peers' business.
+pub type Unit = Vec<u8>;
+
+/// What a round of reconciliation asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundKind {
+    /// How much of what differs to follow.
+    pub extent: Extent,
+    /// Whether what was sent since the round before may have changed the receiver's documents.
+    pub fresh: bool,
+    /// Whether the sender has documents of the collection that do not match, and wants to hear of extra ones.
+    pub wants_extra: bool,
 }
 
 /// A message of the protocol. Names in the order of a session.
@@ -119,8 +128,8 @@ pub enum Message {
     CatchUp {
         /// Of the set it answers.
         generation: u64,
-        /// Which subscription.
-        hash: u64,
+        /// Which subscription, by its place in the set.
+        sub: u64,
         /// New position.
         through: Seq,
         /// More parts of the same unit follow.
@@ -132,8 +141,8 @@ pub enum Message {
     Docs {
         /// Of the set it answers.
         generation: u64,
-        /// Which subscription.
-        hash: u64,
+        /// Which subscription, by its place in the set.
+        sub: u64,
         /// Position, with the last message of the scan.
         complete: Option<Seq>,
         /// The documents.
@@ -143,8 +152,8 @@ pub enum Message {
     SubLive {
         /// Of the set it answers.
         generation: u64,
-        /// Which subscription.
-        hash: u64,
+        /// Which subscription, by its place in the set.
+        sub: u64,
         /// Its position.
         at: Seq,
     },
@@ -152,19 +161,19 @@ pub enum Message {
     SubDenied {
         /// Of the set it answers.
         generation: u64,
-        /// Which subscription.
-        hash: u64,
+        /// Which subscription, by its place in the set.
+        sub: u64,
         /// Why.
         code: ErrorCode,
         /// For a person.
         detail: String,
     },
-    /// Changes for all live subscriptions, whose cursors move to `through`.
+    /// Changes for all live subscriptions, whose cursors move on.
     Commits {
         /// Of the set it answers.
         generation: u64,
-        /// New position.
-        through: Seq,
+        /// By how much, from the position that was told last; positions are large numbers. 0 while more parts follow.
+        ahead: u64,
         /// More parts of the same unit follow.
         partial: bool,
         /// The changes.
@@ -176,6 +185,30 @@ pub enum Message {
         seq: Seq,
         /// Bytes of data frames taken since the link came up.
         bytes: u64,
+    },
+    /// A round of reconciliation for one subscription: what the sender has, by ranges.
+    Recon {
+        /// Of the set it answers.
+        generation: u64,
+        /// Which subscription, by its place in the set.
+        sub: u64,
+        /// How far to follow, and whether to look again at what is there.
+        round: RoundKind,
+        /// What the sender has.
+        ranges: Vec<Range>,
+    },
+    /// The receiver's answer to a round.
+    ReconAnswer {
+        /// Of the receiver's set.
+        generation: u64,
+        /// Which subscription, by its place in the set.
+        sub: u64,
+        /// What it says of the ranges.
+        ranges: Vec<Range>,
+        /// Which of the named documents it needs, by their place in the round, ascending.
+        needed: Vec<u64>,
+        /// Hashes of the keys of documents that it has and the sender has not, where the sender asked for them.
+        extra: Vec<u64>,
     },
     /// Signalling for a WebRTC link, addressed.
     Signal {
@@ -204,6 +237,20 @@ pub enum Message {
     },
 }
 
+impl RoundKind {
+    fn flags(self) -> u8 {
+        u8::from(self.extent == Extent::All) | u8::from(self.fresh) << 1 | u8::from(self.wants_extra) << 2
+    }
+
+    fn from_flags(flags: u8) -> Result<RoundKind, DecodeError> {
+        if flags > 7 {
+            return Err(DecodeError::Invalid("flags of a round"));
+        }
+        let extent = if flags & 1 == 1 { Extent::All } else { Extent::More };
+        Ok(RoundKind { extent, fresh: flags & 2 == 2, wants_extra: flags & 4 == 4 })
+    }
+}
+
 impl Message {
     /// Says whether it counts against the window.
     pub fn is_data(&self) -> bool {
@@ -218,24 +265,22 @@ impl Message {
             Message::Welcome => _ = out.u8(2),
             Message::Reject { code, detail } => _ = out.u8(3).str(code.as_str()).str(detail),
             Message::Subs { generation, subs } => encode_subs(*generation, subs, out.u8(4)),
-            Message::CatchUp { generation, hash, through, partial, unit } => {
-                out.u8(5).var(*generation).fixed64(*hash).var(through.0).u8(u8::from(*partial));
-                encode_unit(unit, &mut out);
+            Message::CatchUp { generation, sub, through, partial, unit } => {
+                out.u8(5).var(*generation).var(*sub).var(through.0).u8(u8::from(*partial)).raw(unit);
             }
-            Message::Docs { generation, hash, complete, unit } => {
-                out.u8(6).var(*generation).fixed64(*hash).u8(u8::from(complete.is_some()));
+            Message::Docs { generation, sub, complete, unit } => {
+                out.u8(6).var(*generation).var(*sub).u8(u8::from(complete.is_some()));
                 if let Some(seq) = complete {
                     out.var(seq.0);
                 }
-                encode_unit(unit, &mut out);
+                out.raw(unit);
             }
-            Message::SubLive { generation, hash, at } => _ = out.u8(7).var(*generation).fixed64(*hash).var(at.0),
-            Message::SubDenied { generation, hash, code, detail } => {
-                out.u8(8).var(*generation).fixed64(*hash).str(code.as_str()).str(detail);
+            Message::SubLive { generation, sub, at } => _ = out.u8(7).var(*generation).var(*sub).var(at.0),
+            Message::SubDenied { generation, sub, code, detail } => {
+                out.u8(8).var(*generation).var(*sub).str(code.as_str()).str(detail);
             }
-            Message::Commits { generation, through, partial, unit } => {
-                out.u8(9).var(*generation).var(through.0).u8(u8::from(*partial));
-                encode_unit(unit, &mut out);
+            Message::Commits { generation, ahead, partial, unit } => {
+                out.u8(9).var(*generation).var(*ahead).u8(u8::from(*partial)).raw(unit);
             }
             Message::Ack { seq, bytes } => _ = out.u8(10).var(seq.0).var(*bytes),
             Message::Signal { from, to, hops, payload } => {
@@ -248,6 +293,17 @@ impl Message {
             Message::Ping => _ = out.u8(13),
             Message::Pong => _ = out.u8(14),
             Message::Bye { code } => _ = out.u8(15).str(code.map_or("", ErrorCode::as_str)),
+            Message::Recon { generation, sub, round, ranges } => {
+                out.u8(16).var(*generation).var(*sub).u8(round.flags());
+                encode_ranges(ranges, &mut out);
+            }
+            Message::ReconAnswer { generation, sub, ranges, needed, extra } => {
+                out.u8(17).var(*generation).var(*sub);
+                encode_ranges(ranges, &mut out);
+                encode_places(needed, &mut out);
+                out.var(extra.len() as u64);
+                extra.iter().for_each(|hash| _ = out.fixed64(*hash));
+            }
         }
         out.finish()
     }
@@ -265,29 +321,29 @@ impl Message {
             4 => decode_subs(&mut r)?,
             5 => Message::CatchUp {
                 generation: r.var()?,
-                hash: r.fixed64()?,
+                sub: r.var()?,
                 through: Seq(r.var()?),
                 partial: decode_bool(&mut r)?,
-                unit: decode_unit(&mut r)?,
+                unit: r.rest().to_vec(),
             },
             6 => Message::Docs {
                 generation: r.var()?,
-                hash: r.fixed64()?,
+                sub: r.var()?,
                 complete: if decode_bool(&mut r)? { Some(Seq(r.var()?)) } else { None },
-                unit: decode_unit(&mut r)?,
+                unit: r.rest().to_vec(),
             },
-            7 => Message::SubLive { generation: r.var()?, hash: r.fixed64()?, at: Seq(r.var()?) },
+            7 => Message::SubLive { generation: r.var()?, sub: r.var()?, at: Seq(r.var()?) },
             8 => Message::SubDenied {
                 generation: r.var()?,
-                hash: r.fixed64()?,
+                sub: r.var()?,
                 code: decode_code(&mut r)?,
                 detail: r.str(TEXT_BYTES_MAX)?.to_owned(),
             },
             9 => Message::Commits {
                 generation: r.var()?,
-                through: Seq(r.var()?),
+                ahead: r.var()?,
                 partial: decode_bool(&mut r)?,
-                unit: decode_unit(&mut r)?,
+                unit: r.rest().to_vec(),
             },
             10 => Message::Ack { seq: Seq(r.var()?), bytes: r.var()? },
             11 => Message::Signal {
@@ -304,6 +360,22 @@ impl Message {
             13 => Message::Ping,
             14 => Message::Pong,
             15 => Message::Bye { code: code_of(r.str(TEXT_BYTES_MAX)?) },
+            16 => Message::Recon {
+                generation: r.var()?,
+                sub: r.var()?,
+                round: RoundKind::from_flags(r.u8()?)?,
+                ranges: decode_ranges(&mut r)?,
+            },
+            17 => Message::ReconAnswer {
+                generation: r.var()?,
+                sub: r.var()?,
+                ranges: decode_ranges(&mut r)?,
+                needed: decode_places(&mut r)?,
+                extra: {
+                    let count = r.count(EXTRA_MAX)?;
+                    (0..count).map(|_| r.fixed64()).collect::<Result<_, _>>()?
+                },
+            },
             _ => return Ok(None),
         };
         r.finish()?;
@@ -355,9 +427,11 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<Hello, DecodeError> {
 fn encode_subs(generation: u64, subs: &[SubRequest], out: &mut Writer) {
     out.var(generation).var(subs.len() as u64);
     for sub in subs {
-        out.fixed64(sub.hash).str(&sub.text).bytes(&sub.args).u8(u8::from(sub.cursor.is_some()));
-        if let Some(seq) = sub.cursor {
-            out.var(seq.0);
+        out.str(&sub.text).bytes(&sub.args);
+        match sub.has {
+            Has::Nothing => _ = out.u8(0),
+            Has::Something => _ = out.u8(1),
+            Has::UpTo(seq) => _ = out.u8(2).var(seq.0),
         }
     }
 }
@@ -368,44 +442,38 @@ fn decode_subs(r: &mut Reader<'_>) -> Result<Message, DecodeError> {
     let mut subs = Vec::with_capacity(count);
     for _ in 0..count {
         subs.push(SubRequest {
-            hash: r.fixed64()?,
             text: r.str(STATEMENT_BYTES_MAX)?.to_owned(),
             args: r.bytes(STATEMENT_BYTES_MAX)?.to_vec(),
-            cursor: if decode_bool(r)? { Some(Seq(r.var()?)) } else { None },
+            has: match r.u8()? {
+                0 => Has::Nothing,
+                1 => Has::Something,
+                2 => Has::UpTo(Seq(r.var()?)),
+                _ => return Err(DecodeError::Invalid("flag")),
+            },
         });
     }
     Ok(Message::Subs { generation, subs })
 }
 
-/// Documents of one collection that stand together name it once.
-fn encode_unit(unit: &Unit, out: &mut Writer) {
-    out.var(unit.docs.len() as u64);
-    let mut collection = "";
-    for doc in &unit.docs {
-        if doc.collection.as_str() == collection {
-            out.u8(0);
-        } else {
-            collection = doc.collection.as_str();
-            out.str(collection);
-        }
-        out.bytes(doc.id.as_bytes()).bytes(&doc.delta);
+/// Writes ascending numbers, each as the difference to the one before.
+fn encode_places(places: &[u64], out: &mut Writer) {
+    out.var(places.len() as u64);
+    let mut before = 0;
+    for place in places {
+        out.var(place.wrapping_sub(before));
+        before = *place;
     }
 }
 
-fn decode_unit(r: &mut Reader<'_>) -> Result<Unit, DecodeError> {
-    let count = r.count(FRAME_BYTES_MAX)?;
-    let mut docs: Vec<DocState> = Vec::with_capacity(count.min(4096));
-    for _ in 0..count {
-        let name = r.str(COLLECTION_NAME_BYTES_MAX)?;
-        let collection = match (name.is_empty(), docs.last()) {
-            (true, Some(previous)) => previous.collection.clone(),
-            _ => CollectionName::new(name).map_err(|_| DecodeError::Invalid("collection name"))?,
-        };
-        let id = DocId::from_bytes(r.bytes(ID_BYTES_MAX)?)?;
-        let delta = r.bytes(MERGED_DOCUMENT_BYTES_MAX)?.to_vec();
-        docs.push(DocState { collection, id, delta });
-    }
-    Ok(Unit { docs })
+fn decode_places(r: &mut Reader<'_>) -> Result<Vec<u64>, DecodeError> {
+    let count = r.count(PLACES_MAX)?;
+    let mut place = 0_u64;
+    (0..count)
+        .map(|_| {
+            place = place.checked_add(r.var()?).ok_or(DecodeError::Invalid("place"))?;
+            Ok(place)
+        })
+        .collect()
 }
 
 fn decode_bool(r: &mut Reader<'_>) -> Result<bool, DecodeError> {

@@ -17,13 +17,15 @@ pub mod id;
 pub mod limits;
 pub mod order;
 pub mod order_key;
+mod recent;
 mod small_map;
 mod value;
 
 pub use bytes::{DecodeError, Reader, Writer};
 pub use error::{ErrorCode, Failure};
-pub use hash::{checksum, hash64};
+pub use hash::{checksum, hash64, hash128_of};
 pub use hlc::{Hlc, HlcClock, Millis};
 pub use id::{CollectionName, DocId, IdError, PeerKey, ReplicaId, Seq, StoreId};
+pub use recent::Recent;
 pub use small_map::SmallMap;
 pub use value::{Object, Value};

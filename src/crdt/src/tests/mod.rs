@@ -9,6 +9,7 @@ mod codec;
 mod convergence;
 mod model;
 mod rules;
+mod shorthand;
 mod text;
 mod vectors;
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::record::DocState;
 use store::{Content, Durability, Key};
-use sync::DocState;
 use value::{CollectionName, DecodeError, DocId, ErrorCode, Failure, Millis, Object, Value};
 
 use super::harness::{BIG, World};

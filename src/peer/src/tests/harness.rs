@@ -180,6 +180,20 @@ impl World {
         }
     }
 
+    /// Stops a node and starts a copy of it: the same documents under another name, so that no cursor is of use.
+    pub fn restart_as_copy(&mut self, number: usize) {
+        let config = &mut self.nodes[number].config;
+        config.store = StoreId(config.store.0 + 1000);
+        config.replica = ReplicaId(config.replica.0 + 1000);
+        config.peer_key = PeerKey(format!("{}copy", config.peer_key.0));
+        self.restart(number);
+    }
+
+    /// Returns how many bytes all nodes have sent.
+    pub fn sent_bytes(&self) -> usize {
+        self.nodes.iter().map(|node| node.sent_bytes).sum()
+    }
+
     /// Cuts all links of a node.
     pub fn cut(&mut self, number: usize) {
         let of = |(a, b): (&(usize, LinkId), &(usize, LinkId))| (a.0 == number).then_some((*a, *b));
