@@ -18,6 +18,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         peer_key: PeerKey("p".into()),
         hlc: Hlc(3),
         is_big_peer: false,
+        horizon: 0,
         credentials: Some(Credentials { provider: "development".into(), token: "t".into() }),
     };
     let sub = |has| SubRequest { text: "SELECT * FROM cars".into(), args: vec![0xa0], has };

@@ -15,6 +15,7 @@ use crate::network::Link;
 use crate::packed::Packed;
 use crate::page::Import;
 use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
+use crate::reap::REAPED;
 use crate::reboot::Repair;
 use crate::record::{DocState, LOCAL, Record};
 use crate::request::answer;
@@ -71,6 +72,9 @@ impl<S: Store> Engine<S> {
             Ok(cursors) => {
                 self.cursors = cursors;
                 self.load_acknowledged();
+                if let Err(error) = self.load_horizon() {
+                    return self.park_pipeline(error);
+                }
                 self.booted = true;
                 self.look_for_damage();
                 self.subscriptions_changed();
@@ -157,7 +161,7 @@ impl<S: Store> Engine<S> {
             // indexes goes with no change of documents.
             let forgets = match &job {
                 Job::Begin { .. } | Job::Import(_) | Job::Remote(_) => false,
-                Job::Index(_) | Job::Repair => true,
+                Job::Index(_) | Job::Reap(_) | Job::Repair => true,
                 Job::Statement { prepared, .. } => prepared.is_eviction(),
             };
             if forgets && !self.pipeline.group.jobs.is_empty() {
@@ -189,6 +193,7 @@ impl<S: Store> Engine<S> {
                 self.evaluate_index(job);
                 Ok(())
             }
+            Job::Reap(reap) => self.evaluate_reap(reap),
             Job::Remote(unit) => self.evaluate_remote(unit),
             Job::Repair => {
                 self.evaluate_repair();
@@ -338,7 +343,7 @@ impl<S: Store> Engine<S> {
     fn publish(&mut self, seq: Seq, draft: Draft, vias: Vec<Via>, record_bytes: usize) {
         // Another tab's segments may hold the commit already; then nobody knows what it did.
         let changes = (seq > self.store.applied()).then(|| draft.changes());
-        let evicted = draft.evicted_collections();
+        let mut evicted = draft.evicted_collections();
         let mut batch = draft.batch(seq, record_bytes as u64);
         if changes.is_some() {
             self.indexes.maintain(&draft, &mut batch);
@@ -353,6 +358,10 @@ impl<S: Store> Engine<S> {
         let (parts, metas) = draft.into_parts();
         if let Some(changes) = &changes {
             self.indexes.published(changes, &metas);
+        }
+        if let Some((_, Some(record))) = metas.iter().find(|(name, _)| *name == REAPED) {
+            self.reaper.replay(record);
+            evicted.clear();
         }
         evicted.iter().for_each(|collection| self.cursors.drop_collection(collection));
         let floor_rose = self.log.push(LogEntry::new(seq, parts, changes, vias, record_bytes));
@@ -415,7 +424,7 @@ impl<S: Store> Engine<S> {
                 | Job::Import(Import { ticket, .. })
                 | Job::Index(IndexJob { ticket: Some(ticket), .. })
                 | Job::Statement { ticket, .. } => self.reply(ticket, Err(failure.clone())),
-                Job::Index(IndexJob { ticket: None, .. }) => {}
+                Job::Index(IndexJob { ticket: None, .. }) | Job::Reap(_) => {}
                 Job::Remote(unit) => self.drop_link(unit.link, failure.code),
                 Job::Repair => self.repair = Repair::Failed,
             }

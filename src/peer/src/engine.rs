@@ -9,9 +9,9 @@ use std::rc::Rc;
 use crdt::Stamp;
 use dql::{UtcOnly, Zones};
 use store::{BlockId, ReadError, Store};
-use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap};
+use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap, Value};
 
-use crate::config::{Boot, Config};
+use crate::config::{Boot, Config, Role};
 use crate::cursor::Cursors;
 use crate::history::History;
 use crate::index::{IndexJob, IndexListing, Indexes};
@@ -19,10 +19,11 @@ use crate::io::{IndexWalk, Input, ObserverId, Output, PageRequest, Status, Subsc
 use crate::log_tail::LogTail;
 use crate::network::Network;
 use crate::observer::{Observer, Watched};
-use crate::parameters::Parameters;
+use crate::parameters::{Parameters, TOMBSTONE_TTL_HOURS};
 use crate::parsed::Parsed;
 use crate::pipeline::Pipeline;
 use crate::random::Random;
+use crate::reap::{BIG_PEER_TTL_HOURS, Reaper};
 use crate::reboot::{Reboot, Repair};
 use crate::statement::Prepared;
 use crate::transaction::Transactions;
@@ -79,6 +80,7 @@ pub struct Engine<S> {
     pub(crate) reloading: Option<Ticket>,
     pub(crate) rebooting: Option<Reboot>,
     pub(crate) repair: Repair,
+    pub(crate) reaper: Reaper,
     /// Records that could not be read and are not in the store either.
     pub(crate) damaged: Vec<Seq>,
     /// A damaged block was given up: whoever waited for it goes on without it.
@@ -95,6 +97,10 @@ pub struct Engine<S> {
 impl<S: Store> Engine<S> {
     /// Starts a peer over an opened store. `boot` is what the device's log holds; `seed` feeds ids and jitter.
     pub fn new(config: Config, store: S, boot: Boot, seed: u64, now: Millis) -> Engine<S> {
+        let mut parameters = Parameters::default();
+        if matches!(config.role, Role::BigPeer { .. }) {
+            parameters.begin_with(TOMBSTONE_TTL_HOURS, Value::Int(BIG_PEER_TTL_HOURS));
+        }
         let mut engine = Engine {
             network: Network::new(now),
             config,
@@ -108,7 +114,7 @@ impl<S: Store> Engine<S> {
             cursors: Cursors::default(),
             indexes: Indexes::default(),
             parsed: Parsed::default(),
-            parameters: Parameters::default(),
+            parameters,
             strict: false,
             directives: Object::new(),
             history: History::default(),
@@ -129,6 +135,7 @@ impl<S: Store> Engine<S> {
             reloading: None,
             rebooting: None,
             repair: Repair::None,
+            reaper: Reaper::new(now),
             damaged: Vec::new(),
             mended: false,
             may_compact: false,
@@ -225,7 +232,7 @@ impl<S: Store> Engine<S> {
         // What is due already waits for something else than the time.
         let store = self.store.maintenance_at().filter(|due| self.may_compact && *due > self.now);
         let statements = self.statement_timeout();
-        self.network_timeout().into_iter().chain(store).chain(statements).min()
+        self.network_timeout().into_iter().chain(store).chain(statements).chain(self.reaper_timeout()).min()
     }
 
     /// Returns the store, for figures.
@@ -251,6 +258,7 @@ impl<S: Store> Engine<S> {
     /// Lets everything go on that can.
     fn advance(&mut self) {
         loop {
+            self.run_reaper();
             while self.run_pipeline() {}
             self.run_transactions();
             self.run_reads();
@@ -368,6 +376,7 @@ impl<S: Store> Engine<S> {
         self.parked = false;
         self.pipeline.parked = false;
         self.indexes.parked = false;
+        self.reaper.parked = false;
         self.network.unpark();
         self.maintenance_due = true;
     }

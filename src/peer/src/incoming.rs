@@ -114,8 +114,17 @@ impl<S: Store> Engine<S> {
     }
 
     /// Takes the other side's set of subscriptions.
-    fn serve(&mut self, id: LinkId, generation: u64, subs: Vec<SubRequest>) {
+    fn serve(&mut self, id: LinkId, generation: u64, mut subs: Vec<SubRequest>) {
         let (head, floor) = (self.log.head(), self.log.floor());
+        let remote = self.network.links.get(&id).and_then(|link| link.remote.as_ref());
+        // What a Small Peer drops, its Big Peer has acknowledged.
+        let told = self.config.role.big_peer_url().is_some() && remote.is_some_and(|remote| remote.is_big_peer);
+        for sub in subs.iter_mut().filter(|_| !told) {
+            // It may have missed a tombstone that is gone.
+            if matches!(sub.has, Has::UpTo(at) if at < self.reaper.horizon()) {
+                sub.has = Has::Something;
+            }
+        }
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let from_big_peer = link.remote.as_ref().is_some_and(|remote| remote.is_big_peer);
         let matchers: Vec<_> = subs.iter().map(|sub| matcher_of(sub, from_big_peer)).collect();
@@ -151,6 +160,7 @@ impl<S: Store> Engine<S> {
             return self.drop_link(id, ErrorCode::SyncBusy);
         }
         let serving = link.outgoing.generation();
+        let mut alone = Vec::new();
         let mut job = RemoteUnit {
             link: id,
             store,
@@ -181,7 +191,7 @@ impl<S: Store> Engine<S> {
                 }
                 Moves::One(sub, seq) => {
                     let sub = usize::try_from(sub).ok().filter(|sub| *sub < subs.len());
-                    sub.into_iter().for_each(|sub| link.taking.done(sub));
+                    alone = sub.map(|sub| link.taking.done(sub)).unwrap_or_default();
                     let sub = sub.map(|sub| &subs[sub]);
                     job.moves = sub.map(|sub| cursor(sub, seq)).into_iter().collect();
                     job.docs = std::mem::take(staged).into_iter().chain(docs).collect();
@@ -189,6 +199,7 @@ impl<S: Store> Engine<S> {
             }
         }
         self.pipeline.jobs.push_back(Job::Remote(job));
+        self.drop_what_is_alone(id, alone);
     }
 
     /// A unit of a link is saved.

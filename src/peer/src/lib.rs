@@ -40,6 +40,7 @@ mod pipeline;
 mod presence;
 mod pump;
 mod random;
+mod reap;
 mod reboot;
 mod reconcile;
 mod record;

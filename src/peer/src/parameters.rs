@@ -36,17 +36,21 @@ const fn kept(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind, has_effect: false }
 }
 
+pub const DAYS_BETWEEN_REAPING: &str = "days_between_reaping";
 pub const DEFAULT_DIRECTIVES: &str = "dql_default_directives";
 pub const HISTORY_SIZE: &str = "dql_request_history_size";
+pub const REAP_BATCH_SIZE: &str = "tombstone_reap_batch_size";
 pub const STATEMENT_CACHE_SIZE: &str = "dql_statement_cache_size";
 pub const STRICT_MODE: &str = "dql_strict_mode";
+pub const TOMBSTONE_TTL_ENABLED: &str = "tombstone_ttl_enabled";
+pub const TOMBSTONE_TTL_HOURS: &str = "tombstone_ttl_hours";
 pub const TRANSACTION_LOGGING_MS: &str = "transaction_duration_before_logging_ms";
 
 /// All of them, by name.
 const PARAMETERS: [Parameter; 32] = [
     kept("attachments_auto_fetch", Kind::Bool(false)),
     kept("attachments_gc_interval_secs", Kind::Count(600, 1)),
-    kept("days_between_reaping", Kind::Count(1, 1)),
+    used(DAYS_BETWEEN_REAPING, Kind::Count(1, 1)),
     kept("document_size_hard_limit_bytes", Kind::Count(5_242_880, 1)),
     kept("document_size_soft_limit_bytes", Kind::Count(262_144, 1)),
     used(DEFAULT_DIRECTIVES, Kind::Map),
@@ -71,9 +75,9 @@ const PARAMETERS: [Parameter; 32] = [
     kept("replication_gc_ttl_secs", Kind::Count(604_800, 1)),
     kept("replication_over_ngn", Kind::Bool(false)),
     kept("small_peer_info_publish_interval_secs", Kind::Count(300, 1)),
-    kept("tombstone_reap_batch_size", Kind::Count(10_000, 1)),
-    kept("tombstone_ttl_enabled", Kind::Bool(true)),
-    kept("tombstone_ttl_hours", Kind::Count(168, 1)),
+    used(REAP_BATCH_SIZE, Kind::Count(10_000, 1)),
+    used(TOMBSTONE_TTL_ENABLED, Kind::Bool(true)),
+    used(TOMBSTONE_TTL_HOURS, Kind::Count(168, 1)),
     used(TRANSACTION_LOGGING_MS, Kind::Count(10_000, 0)),
     kept("user_collection_sync_scopes", Kind::Map),
 ];
@@ -83,6 +87,11 @@ const PARAMETERS: [Parameter; 32] = [
 pub struct Parameters(BTreeMap<&'static str, Value>);
 
 impl Parameters {
+    /// Gives a parameter the value that a kind of peer starts with.
+    pub fn begin_with(&mut self, name: &'static str, value: Value) {
+        self.0.insert(name, value);
+    }
+
     /// Carries out ALTER SYSTEM. Errors: `query/parameter` for an unknown name or a value of another kind.
     pub fn alter(&mut self, alteration: &Alteration) -> Result<(), Failure> {
         match alteration {

@@ -16,6 +16,7 @@ use crate::index::IndexJob;
 use crate::io::{LinkId, Reply, Ticket};
 use crate::log_tail::Via;
 use crate::page::Import;
+use crate::reap::Reap;
 use crate::record::DocState;
 use crate::statement::Prepared;
 
@@ -38,6 +39,8 @@ pub enum Job {
     Import(Import),
     /// Makes or drops an index.
     Index(IndexJob),
+    /// Drops tombstones whose time is over, or what was deleted elsewhere.
+    Reap(Reap),
     /// Merges what a link brought.
     Remote(RemoteUnit),
     /// Forgets how far other stores were read, so that all of them are read again.

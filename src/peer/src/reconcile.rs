@@ -55,12 +55,15 @@ pub struct Taking {
     gathered: SmallMap<usize, Gathered>,
     /// Rounds to be answered.
     rounds: VecDeque<(usize, RoundKind, Vec<Range>)>,
+    /// Documents that the sender does not count in, with their hashes, where that may mean that they were deleted.
+    alone: SmallMap<usize, Vec<(Key, u128)>>,
 }
 
 impl Taking {
-    /// A subscription is complete.
-    pub fn done(&mut self, sub: usize) {
+    /// A subscription is complete: returns what only this side has of it.
+    pub fn done(&mut self, sub: usize) -> Vec<(Key, u128)> {
         self.gathered.remove(&sub);
+        self.alone.remove(&sub).unwrap_or_default()
     }
 }
 
@@ -128,17 +131,21 @@ impl<S: Store> Engine<S> {
 
     /// Takes documents off what is to be sent, until a message is full.
     fn take_documents(&mut self, id: LinkId, sub: usize) -> Result<Vec<DocState>, ReadError> {
-        let giving = self.network.links.get(&id).and_then(|link| link.giving.get(&sub));
+        let link = self.network.links.get(&id);
+        let horizon = link.map_or(Seq(0), |link| self.horizon_of_big_peer(link));
+        let giving = link.and_then(|link| link.giving.get(&sub));
         let (mut docs, mut bytes, mut taken) = (Vec::new(), 0, 0);
         for key in giving.iter().flat_map(|giving| &giving.send) {
             if bytes >= MESSAGE_BYTES {
                 break;
             }
             taken += 1;
-            let (collection, id) = view::named(key)?;
             // One that was evicted since is nobody's loss.
-            if let Some(delta) = self.whole(&collection, &id)? {
-                let doc = DocState { collection, id, delta };
+            let Some(stored) = self.store.get(key)? else { continue };
+            let (seq, delta) = view::split(&stored)?;
+            if !self.was_deleted_at(horizon, seq, delta)? {
+                let (collection, id) = view::named(key)?;
+                let doc = DocState { collection, id, delta: delta.to_vec() };
                 bytes += unit::weight(&doc);
                 docs.push(doc);
             }
@@ -188,6 +195,7 @@ impl<S: Store> Engine<S> {
                 true => None,
                 false => Some(self.gather_for(link, sub)?),
             };
+            let deleted = self.horizon_of_big_peer(link) > Seq(0);
             let Some(link) = self.network.links.get_mut(&id) else { break };
             if let Some(gathered) = gathered {
                 link.taking.gathered.insert(sub, gathered);
@@ -195,6 +203,10 @@ impl<S: Store> Engine<S> {
             let Some((_, _, ranges)) = link.taking.rounds.pop_front() else { break };
             let Some(gathered) = link.taking.gathered.get(&sub) else { break };
             let answer = recon::answer(&gathered.items, &ranges, round.extent);
+            if deleted {
+                let alone = answer.extra.iter().map(|at| (gathered.keys[*at].clone(), gathered.items.hash(*at)));
+                link.taking.alone.or_insert_with(sub, Vec::new).extend(alone);
+            }
             let extra = answer.extra.iter().filter(|_| round.wants_extra);
             let extra = extra.map(|at| hash64(gathered.keys[*at].as_bytes())).collect();
             let generation = link.incoming.generation;

@@ -104,6 +104,11 @@ impl Items {
         self.0.is_empty()
     }
 
+    /// Returns the hash of an item.
+    pub fn hash(&self, at: usize) -> u128 {
+        self.0[at].hash
+    }
+
     fn below(&self, bound: Bound) -> usize {
         if bound == END { self.0.len() } else { self.0.partition_point(|item| *item < bound) }
     }

@@ -19,6 +19,7 @@ fn hello(number: u64) -> Hello {
         peer_key: PeerKey(format!("p{number}")),
         hlc: Hlc::from_millis(Millis(1000)),
         is_big_peer: false,
+        horizon: 0,
         credentials: None,
     }
 }

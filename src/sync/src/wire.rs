@@ -42,6 +42,8 @@ pub struct Hello {
     pub hlc: Hlc,
     /// Whether the sender is the server.
     pub is_big_peer: bool,
+    /// Position in the sender's log before which tombstones were dropped.
+    pub horizon: u64,
     /// What a server wants to see.
     pub credentials: Option<Credentials>,
 }
@@ -392,7 +394,7 @@ pub(crate) fn decode_peer_key(r: &mut Reader<'_>) -> Result<PeerKey, DecodeError
 fn encode_hello(hello: &Hello, out: &mut Writer) {
     out.var(VERSION_MAJOR).var(VERSION_MINOR).str(&hello.database);
     out.fixed64(hello.replica.0).fixed64(hello.store.0).str(&hello.peer_key.0).fixed64(hello.hlc.0);
-    out.u8(u8::from(hello.is_big_peer)).u8(u8::from(hello.credentials.is_some()));
+    out.u8(u8::from(hello.is_big_peer)).var(hello.horizon).u8(u8::from(hello.credentials.is_some()));
     if let Some(credentials) = &hello.credentials {
         out.str(&credentials.provider).str(&credentials.token);
     }
@@ -411,6 +413,7 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<Hello, DecodeError> {
         peer_key: decode_peer_key(r)?,
         hlc: Hlc(r.fixed64()?),
         is_big_peer: decode_bool(r)?,
+        horizon: r.var()?,
         credentials: match decode_bool(r)? {
             true => Some(Credentials {
                 provider: r.str(TEXT_BYTES_MAX)?.to_owned(),

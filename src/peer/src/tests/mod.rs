@@ -14,6 +14,7 @@ mod index_walk;
 mod language;
 mod live;
 mod local;
+mod reap;
 mod reconcile;
 mod repair;
 mod replication;
