@@ -95,6 +95,8 @@ export interface SyncStatus {
   readonly catchingUp: number;
   /** Documents received since sync was started. */
   readonly documentsReceived: number;
+  /** Documents still to come for subscriptions that catch up, as far as their senders have said; 0 when unknown. */
+  readonly documentsExpected: number;
   /** The live links. */
   readonly links: readonly SyncLink[];
 }

@@ -15,6 +15,7 @@ const OFF: SyncStatus = Object.freeze({
   pendingCommits: 0,
   catchingUp: 0,
   documentsReceived: 0,
+  documentsExpected: 0,
   links: Object.freeze([]),
 });
 

@@ -53,6 +53,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("ack", Message::Ack { seq: Seq(300), bytes: 100 }),
         ("recon", Message::Recon { generation: 1, sub: 0, round, ranges: ranges() }),
         ("recon-answer", answer),
+        ("expect", Message::Expect { generation: 1, sub: 0, documents: 300, bytes: 70_000 }),
         ("signal", Message::Signal { from: peer("a"), to: peer("b"), hops: 4, payload: vec![1] }),
         ("presence", Message::Presence { entries: vec![Entry { peer: peer("a"), stamp: Hlc(5), body: vec![1] }] }),
         ("ping", Message::Ping),

@@ -33,6 +33,7 @@ impl<S: Store> Engine<S> {
                 self.parsed.limit(self.parameters.count(STATEMENT_CACHE_SIZE));
                 self.history.limit(self.parameters.count(HISTORY_SIZE));
                 self.strict = self.parameters.is(STRICT_MODE);
+                self.scopes_changed();
                 self.directives = self.parameters.map(DEFAULT_DIRECTIVES);
                 self.parsed.forget_plans();
                 Vec::new()

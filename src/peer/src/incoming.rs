@@ -28,15 +28,21 @@ impl<S: Store> Engine<S> {
         match message {
             Message::Ack { seq, bytes } => self.acknowledged(id, seq, bytes),
             Message::CatchUp { generation, sub, through, partial, unit } => {
-                self.data(id, generation, &unit, size, if partial { Moves::None } else { Moves::One(sub, through) });
+                let moves = if partial { Moves::None } else { Moves::One(sub, through) };
+                self.data(id, Arrived { generation, sub: Some(sub), size }, &unit, moves);
             }
             Message::Commits { generation, ahead, partial, unit } => {
                 let moves = if partial { Moves::None } else { Moves::Live(self.live_moves(id, generation, ahead)) };
-                self.data(id, generation, &unit, size, moves);
+                self.data(id, Arrived { generation, sub: None, size }, &unit, moves);
             }
             Message::Docs { generation, sub, complete, unit } => {
                 let moves = complete.map_or(Moves::Stay, |seq| Moves::One(sub, seq));
-                self.data(id, generation, &unit, size, moves);
+                self.data(id, Arrived { generation, sub: Some(sub), size }, &unit, moves);
+            }
+            Message::Expect { generation, sub, documents, bytes } => {
+                if let Some(sub) = self.incoming_sub(id, generation, sub) {
+                    sub.expected = Some((documents, bytes));
+                }
             }
             Message::Presence { entries } => self.presence_heard(id, entries),
             Message::Signal { from, to, hops, payload } => self.signal_heard(from, to, hops, payload),
@@ -53,7 +59,7 @@ impl<S: Store> Engine<S> {
                 if let Some(sub) = self.incoming_sub(id, generation, place) {
                     sub.live = true;
                     self.network.links.get_mut(&id).into_iter().for_each(|link| link.incoming.live = at);
-                    self.data(id, generation, &[], 0, Moves::One(place, at));
+                    self.data(id, Arrived { generation, sub: None, size: 0 }, &[], Moves::One(place, at));
                 }
             }
             Message::Subs { generation, subs } => self.serve(id, generation, subs),
@@ -85,14 +91,16 @@ impl<S: Store> Engine<S> {
                 None if has_documents(&self.store, collection.as_ref()) => Has::Something,
                 None => Has::Nothing,
             };
-            link.incoming.subs.push(IncomingSub { hash, collection, live: false, denied: false });
+            let (documents, bytes) = (0, 0);
+            let (live, denied, expected) = (false, false, None);
+            link.incoming.subs.push(IncomingSub { hash, collection, live, denied, documents, bytes, expected });
             subs.push(SubRequest { text, args, has });
         }
         self.send(id, &Message::Subs { generation, subs });
     }
 
     /// Returns what this peer wants of every other.
-    fn wanted(&self) -> Vec<Wanted> {
+    pub(crate) fn wanted(&self) -> Vec<Wanted> {
         if matches!(self.config.role, Role::BigPeer { .. }) {
             let (hash, text) = (hash64(EVERYTHING.as_bytes()), EVERYTHING.to_owned());
             return vec![Wanted { hash, text, args: Vec::new(), collection: None }];
@@ -151,8 +159,17 @@ impl<S: Store> Engine<S> {
         link.incoming.live
     }
 
+    /// Begins what a link is owed anew: all of it is compared.
+    pub(crate) fn serve_again(&mut self, id: LinkId) {
+        let Some(link) = self.network.links.get(&id) else { return };
+        let subs = link.outgoing.requests().map(|sub| SubRequest { has: Has::Something, ..sub.clone() }).collect();
+        let generation = link.outgoing.generation();
+        self.serve(id, generation, subs);
+    }
+
     /// Takes data of a link into the pipeline, to be merged and acknowledged in order.
-    fn data(&mut self, id: LinkId, generation: u64, unit: &[u8], size: usize, moves: Moves) {
+    fn data(&mut self, id: LinkId, arrived: Arrived, unit: &[u8], moves: Moves) {
+        let Arrived { generation, sub, size } = arrived;
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let Some(store) = link.remote.as_ref().map(|remote| remote.store) else { return };
         link.untaken_bytes += size as u64;
@@ -175,6 +192,11 @@ impl<S: Store> Engine<S> {
             link.incoming.staged_bytes += size;
             if link.incoming.staged_bytes > STAGED_BYTES_MAX {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
+            }
+            let of = sub.and_then(|sub| link.incoming.subs.get_mut(usize::try_from(sub).ok()?));
+            if let Some(sub) = of {
+                sub.documents += docs.len() as u64;
+                sub.bytes += docs.iter().map(unit::weight).sum::<usize>() as u64;
             }
             let staged = &mut link.incoming.staged;
             if !matches!(moves, Moves::None) {
@@ -282,6 +304,16 @@ impl<S: Store> Engine<S> {
     }
 }
 
+/// What a message says of itself.
+struct Arrived {
+    /// Of the set of subscriptions that it answers.
+    generation: u64,
+    /// The subscription that catches up by it.
+    sub: Option<u64>,
+    /// Bytes of its frame.
+    size: usize,
+}
+
 /// Which cursors a message moves.
 enum Moves {
     /// All live ones.
@@ -295,9 +327,9 @@ enum Moves {
 }
 
 /// One subscription of this peer.
-struct Wanted {
+pub(crate) struct Wanted {
     hash: u64,
-    text: String,
+    pub text: String,
     args: Vec<u8>,
     collection: Option<CollectionName>,
 }

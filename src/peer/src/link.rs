@@ -51,6 +51,7 @@ impl<S: Store> Engine<S> {
             heard: Words::default(),
             matchers: Vec::new(),
             incoming: Incoming::default(),
+            kept_back: SmallMap::new(),
             giving: SmallMap::new(),
             taking: Taking::default(),
             parked: false,
@@ -132,6 +133,7 @@ impl<S: Store> Engine<S> {
             self.close_link(id, None);
             return;
         }
+        self.keep_back(id);
         self.send_subscriptions(id);
         self.links_changed();
         self.send_presence(id);
@@ -173,6 +175,7 @@ impl<S: Store> Engine<S> {
     /// Removes a link and plans the next try of whoever dialled it.
     fn forget_link(&mut self, id: LinkId, code: ErrorCode) {
         let Some(link) = self.network.links.remove(&id) else { return };
+        self.remember_link(&link);
         match &link.target {
             Some(target) => self.target_lost(target, link.remote.is_some(), code),
             None => {

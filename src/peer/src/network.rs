@@ -8,6 +8,7 @@ use value::{CollectionName, ErrorCode, Millis, PeerKey, Seq, SmallMap};
 use crate::io::{DialTarget, LinkId, LinkKind, PresenceGraph, Ticket};
 use crate::reconcile::{Giving, Taking};
 use crate::record::DocState;
+use crate::sync_info::Past;
 use crate::unit::Words;
 
 /// One link and its session.
@@ -33,6 +34,8 @@ pub struct Link {
     pub matchers: Vec<Matcher>,
     /// What we are owed.
     pub incoming: Incoming,
+    /// Collections that must not go over it.
+    pub kept_back: SmallMap<CollectionName, ()>,
     /// Reconciliations for what we owe, by the place of the subscription.
     pub giving: SmallMap<usize, Giving>,
     /// Reconciliations for what we are owed.
@@ -92,6 +95,12 @@ pub struct IncomingSub {
     pub live: bool,
     /// It was refused.
     pub denied: bool,
+    /// Documents that came until it was live.
+    pub documents: u64,
+    /// Their bytes before compression.
+    pub bytes: u64,
+    /// How many documents, and bytes before compression, the sender has for it, once it said so.
+    pub expected: Option<(u64, u64)>,
 }
 
 /// The way to a target.
@@ -151,6 +160,8 @@ pub struct Network {
     pub renew_at: Millis,
     /// The graph that was last told.
     pub told_graph: Option<PresenceGraph>,
+    /// Peers that were linked and are not.
+    pub past: SmallMap<PeerKey, Past>,
     /// Documents that links brought.
     pub documents_received: u64,
     /// Position up to which the Big Peer has saved our log.
@@ -178,6 +189,7 @@ impl Network {
             presence: PresenceMap::default(),
             renew_at: now,
             told_graph: None,
+            past: SmallMap::new(),
             documents_received: 0,
             acknowledged: Seq(0),
             acknowledged_moved: false,

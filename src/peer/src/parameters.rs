@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use dql::{Alteration, Shown};
 use value::{ErrorCode, Failure, Object, Value};
 
+use crate::scope::check_scopes;
 use crate::system::{object, text};
 
 /// What a parameter takes, and its default.
@@ -18,6 +19,8 @@ enum Kind {
     /// A whole number from a least value.
     Count(i64, i64),
     Map,
+    /// Collections and their scopes.
+    Scopes,
     Text(&'static str),
 }
 
@@ -42,6 +45,7 @@ pub const HISTORY_SIZE: &str = "dql_request_history_size";
 pub const REAP_BATCH_SIZE: &str = "tombstone_reap_batch_size";
 pub const STATEMENT_CACHE_SIZE: &str = "dql_statement_cache_size";
 pub const STRICT_MODE: &str = "dql_strict_mode";
+pub const SYNC_SCOPES: &str = "user_collection_sync_scopes";
 pub const TOMBSTONE_TTL_ENABLED: &str = "tombstone_ttl_enabled";
 pub const TOMBSTONE_TTL_HOURS: &str = "tombstone_ttl_hours";
 pub const TRANSACTION_LOGGING_MS: &str = "transaction_duration_before_logging_ms";
@@ -79,7 +83,7 @@ const PARAMETERS: [Parameter; 32] = [
     used(TOMBSTONE_TTL_ENABLED, Kind::Bool(true)),
     used(TOMBSTONE_TTL_HOURS, Kind::Count(168, 1)),
     used(TRANSACTION_LOGGING_MS, Kind::Count(10_000, 0)),
-    kept("user_collection_sync_scopes", Kind::Map),
+    used(SYNC_SCOPES, Kind::Scopes),
 ];
 
 /// The values that were set.
@@ -151,7 +155,7 @@ impl Kind {
         match self {
             Kind::Bool(truth) => Value::Bool(truth),
             Kind::Count(count, _) => Value::Int(count),
-            Kind::Map => Value::Object(Object::new()),
+            Kind::Map | Kind::Scopes => Value::Object(Object::new()),
             Kind::Text(default) => text(default),
         }
     }
@@ -170,11 +174,11 @@ fn check(parameter: &Parameter, value: &Value) -> Result<(), Failure> {
         Kind::Count(_, least) => {
             (value.as_int().is_some_and(|count| count >= least), format!("a whole number from {least}"))
         }
-        Kind::Map => (value.as_object().is_some(), "an object".to_owned()),
+        Kind::Map | Kind::Scopes => (value.as_object().is_some(), "an object".to_owned()),
         Kind::Text(_) => (value.as_str().is_some(), "a string".to_owned()),
     };
     if fits {
-        return Ok(());
+        return if matches!(parameter.kind, Kind::Scopes) { check_scopes(value) } else { Ok(()) };
     }
     Err(Failure::new(ErrorCode::QueryParameter, format!("the parameter {} takes {wanted}", parameter.name)))
 }

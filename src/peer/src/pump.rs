@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use store::{Key, ReadError, Store};
+use store::{Key, KeyRange, ReadError, Store, Visit};
 use sync::outgoing::MESSAGE_BYTES;
 use sync::{Message, Step};
 use value::{CollectionName, DocId, Seq, StoreId};
@@ -17,6 +17,7 @@ use crate::io::LinkId;
 use crate::log_tail::{LogEntry, Via};
 use crate::network::{Link, Matcher};
 use crate::packed::{self, Packed};
+use crate::reconcile;
 use crate::record::DocState;
 use crate::unit;
 use crate::view;
@@ -95,7 +96,13 @@ impl<S: Store> Engine<S> {
                 },
                 Step::CatchUp { sub, after, until } => self.fill_catch_up(link, remote, sub, after, until),
                 Step::Live { after } => self.fill_live(link, remote, after),
-                Step::Scan { sub, after, upto, since } => self.fill_scan(link, sub, after, upto, since),
+                Step::Scan { sub, after, upto, since } => {
+                    if after.is_none() && since.is_none() {
+                        self.tell_expected(id, sub);
+                    }
+                    let Some(link) = self.network.links.get(&id) else { return };
+                    self.fill_scan(link, sub, after, upto, since)
+                }
             };
             match filled {
                 Ok(filled) => self.send_filled(id, filled),
@@ -265,6 +272,31 @@ impl<S: Store> Engine<S> {
         }
     }
 
+    /// Tells how much a scan will be, where that can be counted without waiting.
+    fn tell_expected(&mut self, id: LinkId, sub: usize) {
+        let Some(link) = self.network.links.get(&id) else { return };
+        let range = scanned(&link.matchers[sub]);
+        if self.store.resident(&range).is_err() {
+            return;
+        }
+        let (mut documents, mut bytes) = (0, 0);
+        let counted = self.store.visit(&range, &mut |key, stored| {
+            let key = Key::from_bytes(key.to_vec());
+            if let Ok((_, doc)) = view::split(stored)
+                && reconcile::carries(link, &key)
+                && reconcile::matches(&link.matchers[sub], &key, doc) == Ok(true)
+            {
+                documents += 1;
+                bytes += unit::weight_of(key.as_bytes().len(), doc.len()) as u64;
+            }
+            Visit::Continue
+        });
+        let generation = link.outgoing.generation();
+        if counted.is_ok() {
+            self.send(id, &Message::Expect { generation, sub: sub as u64, documents, bytes });
+        }
+    }
+
     /// Collects the next documents of a scan.
     fn fill_scan(
         &self,
@@ -275,11 +307,7 @@ impl<S: Store> Engine<S> {
         since: Option<Seq>,
     ) -> Result<Filled, ReadError> {
         let matcher = &link.matchers[sub];
-        let mut range = match matcher {
-            Matcher::Denied => panic!("a denied subscription is not scanned"),
-            Matcher::Everything => Key::all_documents(),
-            Matcher::Query(subscription) => Key::documents(&subscription.collection),
-        };
+        let mut range = scanned(matcher);
         if let Some(after) = after {
             range = range.after(&Key::from_bytes(after));
         }
@@ -293,7 +321,9 @@ impl<S: Store> Engine<S> {
                     continue;
                 }
                 // What changed while the other side was away may have left the predicate: it must hear of that.
-                if let Some(state) = wanted(matcher, key, doc, since.is_some())? {
+                if let Some(state) =
+                    wanted(matcher, key, doc, since.is_some())?.filter(|doc| link.carries(&doc.collection))
+                {
                     bytes += unit::weight(&state);
                     docs.push(state);
                 }
@@ -333,6 +363,15 @@ impl Progress {
     }
 }
 
+/// Returns where a subscription's documents are.
+fn scanned(matcher: &Matcher) -> KeyRange {
+    match matcher {
+        Matcher::Denied => panic!("a denied subscription is not scanned"),
+        Matcher::Everything => Key::all_documents(),
+        Matcher::Query(subscription) => Key::documents(&subscription.collection),
+    }
+}
+
 /// Cuts a commit's documents into units of messages. No documents: no message.
 fn parts(docs: Vec<DocState>) -> Vec<Vec<DocState>> {
     let mut units: Vec<Vec<DocState>> = Vec::new();
@@ -359,6 +398,9 @@ enum Owed {
 
 fn owed(link: &Link, subs: &[usize], changes: Option<&[Change]>, collection: &CollectionName, id: &DocId) -> Owed {
     let mut owed = Owed::Nothing;
+    if !link.carries(collection) {
+        return owed;
+    }
     for sub in subs {
         let subscription = match &link.matchers[*sub] {
             Matcher::Denied => continue,

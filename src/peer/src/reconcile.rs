@@ -118,7 +118,7 @@ impl<S: Store> Engine<S> {
         let everything = matches!(link.matchers[sub], Matcher::Everything);
         let compared =
             if everything { Compared::Own } else { Compared::Matchers(std::slice::from_ref(&link.matchers[sub])) };
-        let Gathered { items, keys, others } = self.gather_items(&compared, true)?;
+        let Gathered { items, keys, others } = self.gather_items(&compared, Some(link))?;
         let (mut left, mut send) = (Vec::new(), VecDeque::new());
         if everything {
             send = others.into();
@@ -219,16 +219,16 @@ impl<S: Store> Engine<S> {
     /// Gathers what this peer has of one of its own subscriptions, as the sender on a link counts it.
     fn gather_for(&self, link: &Link, sub: usize) -> Result<Gathered, ReadError> {
         if matches!(self.config.role, Role::BigPeer { .. }) {
-            return self.gather_items(&Compared::Matchers(&link.matchers), false);
+            return self.gather_items(&Compared::Matchers(&link.matchers), None);
         }
         let hash = link.incoming.subs[sub].hash;
         let own = self.subscriptions.values().find(|(subscription, _)| subscription.hash() == hash);
         let own: Vec<Matcher> = own.map(|(subscription, _)| Matcher::Query(subscription.clone())).into_iter().collect();
-        self.gather_items(&Compared::Matchers(&own), false)
+        self.gather_items(&Compared::Matchers(&own), None)
     }
 
-    /// Passes over the documents that are compared; the others are kept where that is wanted.
-    fn gather_items(&self, compared: &Compared<'_>, others: bool) -> Result<Gathered, ReadError> {
+    /// Passes over the documents that are compared; for a sender only those that may go over the link, and the others as well.
+    fn gather_items(&self, compared: &Compared<'_>, sender: Option<&Link>) -> Result<Gathered, ReadError> {
         let own: Vec<Matcher>;
         let matchers = match compared {
             Compared::Matchers(matchers) => *matchers,
@@ -246,9 +246,12 @@ impl<S: Store> Engine<S> {
         let (mut found, mut gathered, mut failed) = (Vec::new(), Gathered::default(), None);
         self.store.visit(&range, &mut |key, stored| {
             let key = Key::from_bytes(key.to_vec());
+            if sender.is_some_and(|link| !carries(link, &key)) {
+                return Visit::Continue;
+            }
             match item(&key, stored, matchers) {
                 Ok(Some(item)) => found.push((item, key)),
-                Ok(None) if others => gathered.others.push(key),
+                Ok(None) if sender.is_some() => gathered.others.push(key),
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
@@ -276,6 +279,11 @@ impl Giving {
     }
 }
 
+/// Says whether a document may go over a link.
+pub(crate) fn carries(link: &Link, key: &Key) -> bool {
+    link.kept_back.is_empty() || view::named(key).is_ok_and(|(collection, _)| link.carries(&collection))
+}
+
 /// Returns what a stored document counts as, if any of the matchers wants it.
 fn item(key: &Key, stored: &[u8], matchers: &[Matcher]) -> Result<Option<Item>, ReadError> {
     let (_, doc) = view::split(stored)?;
@@ -291,7 +299,7 @@ fn item(key: &Key, stored: &[u8], matchers: &[Matcher]) -> Result<Option<Item>, 
 }
 
 /// Says whether a matcher wants a document; tombstones always.
-fn matches(matcher: &Matcher, key: &Key, doc: &[u8]) -> Result<bool, ReadError> {
+pub(crate) fn matches(matcher: &Matcher, key: &Key, doc: &[u8]) -> Result<bool, ReadError> {
     let subscription = match matcher {
         Matcher::Denied => return Ok(false),
         Matcher::Everything => return Ok(true),

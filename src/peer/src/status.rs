@@ -25,6 +25,10 @@ impl<S: Store> Engine<S> {
             let waiting = |sub: &&crate::network::IncomingSub| !sub.live && !sub.denied;
             link.incoming.subs.iter().filter(waiting).count() as u64
         };
+        let expected = |link: &crate::network::Link| -> u64 {
+            let catching_up = link.incoming.subs.iter().filter(|sub| !sub.live && !sub.denied);
+            catching_up.filter_map(|sub| Some(sub.expected?.0.saturating_sub(sub.documents))).sum()
+        };
         let links = self.network.established().map(|(_, link, remote)| LinkStatus {
             peer: remote.peer_key.clone(),
             is_big_peer: remote.is_big_peer,
@@ -38,6 +42,7 @@ impl<S: Store> Engine<S> {
             pending_commits: self.network.pending.len() as u64,
             catching_up: self.network.established().map(|(_, link, _)| incoming(link)).sum(),
             documents_received: self.network.documents_received,
+            documents_expected: self.network.established().map(|(_, link, _)| expected(link)).sum(),
             links: links.collect(),
         }
     }

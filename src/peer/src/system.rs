@@ -66,6 +66,7 @@ impl<S: Store> Engine<S> {
                 "metrics" => self.metrics(),
                 "request_history" => self.history.rows(),
                 "shared_statements" => self.parsed.rows(),
+                "subscriptions" => self.subscription_rows(),
                 "system_info" => self.system_info(),
                 "vitals" => self.vitals(),
                 _ => Vec::new(),
@@ -99,23 +100,6 @@ impl<S: Store> Engine<S> {
             }
         }
         Ok(rows)
-    }
-
-    fn data_sync_info(&self) -> Vec<Object> {
-        let links = self.network.established().map(|(_, link, remote)| {
-            let received = link.received_at.map_or(Value::Null, |at| Value::Int(at.0 as i64));
-            let documents = Value::from([
-                ("sync_session_status", text("Connected")),
-                ("synced_up_to_local_commit_id", Value::Int(link.acknowledged.0 as i64)),
-                ("last_update_received_time", received),
-            ]);
-            object([
-                ("_id", text(&remote.peer_key.to_string())),
-                ("is_ditto_server", Value::Bool(remote.is_big_peer)),
-                ("documents", documents),
-            ])
-        });
-        links.collect()
     }
 
     fn index_rows(&self) -> Vec<Object> {

@@ -51,7 +51,12 @@ impl ValueLayout for DeltaLayout {
 
 /// Returns about how many bytes a document adds to a unit before it is compressed.
 pub fn weight(doc: &DocState) -> usize {
-    doc.delta.len() + doc.id.as_bytes().len() + 4
+    weight_of(doc.collection.as_str().len() + doc.id.as_bytes().len() + 3, doc.delta.len())
+}
+
+/// Returns the same from the lengths of the document's key and of its bytes.
+pub fn weight_of(key: usize, doc: usize) -> usize {
+    key + doc
 }
 
 /// Writes a unit.

@@ -212,6 +212,17 @@ pub enum Message {
         /// Hashes of the keys of documents that it has and the sender has not, where the sender asked for them.
         extra: Vec<u64>,
     },
+    /// How much a subscription's catch-up will be, where the sender knows.
+    Expect {
+        /// Of the set it answers.
+        generation: u64,
+        /// Which subscription, by its place in the set.
+        sub: u64,
+        /// Documents.
+        documents: u64,
+        /// Their bytes, before they are compressed.
+        bytes: u64,
+    },
     /// Signalling for a WebRTC link, addressed.
     Signal {
         /// Whose.
@@ -299,6 +310,9 @@ impl Message {
                 out.u8(16).var(*generation).var(*sub).u8(round.flags());
                 encode_ranges(ranges, &mut out);
             }
+            Message::Expect { generation, sub, documents, bytes } => {
+                out.u8(18).var(*generation).var(*sub).var(*documents).var(*bytes);
+            }
             Message::ReconAnswer { generation, sub, ranges, needed, extra } => {
                 out.u8(17).var(*generation).var(*sub);
                 encode_ranges(ranges, &mut out);
@@ -378,6 +392,7 @@ impl Message {
                     (0..count).map(|_| r.fixed64()).collect::<Result<_, _>>()?
                 },
             },
+            18 => Message::Expect { generation: r.var()?, sub: r.var()?, documents: r.var()?, bytes: r.var()? },
             _ => return Ok(None),
         };
         r.finish()?;

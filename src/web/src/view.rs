@@ -42,6 +42,7 @@ struct StatusView {
     pending_commits: f64,
     catching_up: f64,
     documents_received: f64,
+    documents_expected: f64,
     links: Vec<LinkView>,
 }
 
@@ -102,6 +103,7 @@ pub fn status(status: &Status) -> JsValue {
         pending_commits: status.pending_commits as f64,
         catching_up: status.catching_up as f64,
         documents_received: status.documents_received as f64,
+        documents_expected: status.documents_expected as f64,
         links: links.collect(),
     })
 }

@@ -60,6 +60,8 @@ pub struct Status {
     pub catching_up: u64,
     /// Documents received since sync was started.
     pub documents_received: u64,
+    /// Documents still to come for subscriptions that catch up, as far as their senders have said.
+    pub documents_expected: u64,
     /// The live links.
     pub links: Vec<LinkStatus>,
 }

@@ -18,6 +18,7 @@ mod reap;
 mod reconcile;
 mod repair;
 mod replication;
+mod scope;
 mod shared;
 mod tabs;
 mod unit;

@@ -244,3 +244,34 @@ fn many_clients_neither_break_nor_flap_their_links() {
     assert_eq!(world.links(), up, "the same links as two minutes ago");
     assert_eq!(up.len(), 80);
 }
+
+#[test]
+fn progress_is_told_by_subscription_and_peers_that_are_gone_are_remembered() {
+    let mut world = World::new(1);
+    for id in 0..30 {
+        world.ok(BIG, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'x': {id}}})"));
+    }
+    world.online(1, "SELECT * FROM a WHERE x < 20");
+    let progress =
+        "SELECT state, documents, documents_expected, bytes = bytes_expected AS whole FROM system:subscriptions";
+    let told = Value::from([
+        ("documents", Value::Int(20)),
+        ("documents_expected", Value::Int(20)),
+        ("state", Value::Str("live".into())),
+        ("whole", Value::Bool(true)),
+    ]);
+    assert_eq!(world.rows(1, progress), [told]);
+    let status = |world: &mut World| {
+        let text = "SELECT documents.sync_session_status AS s, documents.synced_up_to_local_commit_id > 0 AS up FROM system:data_sync_info";
+        world.rows(1, text)
+    };
+    let row = |s: &str| Value::from([("s", Value::Str(s.into())), ("up", Value::Bool(true))]);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 99, 'x': 1})");
+    world.pass(3_000);
+    assert_eq!(status(&mut world), [row("Connected")]);
+    world.big_peer_up = false;
+    world.cut(BIG);
+    assert_eq!(status(&mut world), [row("Not Connected")]);
+    world.input(1, Input::SyncOn(false));
+    assert_eq!(status(&mut world), [row("Disabled")]);
+}
