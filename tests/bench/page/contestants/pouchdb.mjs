@@ -4,8 +4,18 @@
 import PouchDB from 'pouchdb-browser';
 
 export async function open(name) {
+  return storeOf(await openDatabase(name));
+}
+
+/** Opens a database. */
+export async function openDatabase(name) {
   const database = new PouchDB(name);
   await database.info();
+  return database;
+}
+
+/** The operations of every contestant, over an open database. */
+export function storeOf(database) {
   return {
     async bulk(documents) {
       const results = await database.bulkDocs(documents);
@@ -24,6 +34,8 @@ export async function open(name) {
       feed.on('change', ({ doc }) => seen(doc));
       return () => feed.cancel();
     },
+    /** Takes away the bodies of old revisions. */
+    compact: () => database.compact(),
     close: () => database.close(),
   };
 }
