@@ -103,9 +103,11 @@ export class Meter {
 const carried = ({ message = 0, head = 0, body = 0 }) => message + head + body;
 const everything = (counts) => Object.values(counts).reduce((sum, bytes) => sum + bytes, 0);
 
-/** The bytes between two readings: `carried` both ways and each way, and `wireDown`, all that the server sent. */
+/** The bytes between two readings: what applications sent `up`, `down` and both ways, and all that TCP carried, `wireDown` and both ways. */
 export function difference(before, after) {
   const up = carried(after.up) - carried(before.up);
   const down = carried(after.down) - carried(before.down);
-  return { up, down, carried: up + down, wireDown: everything(after.down) - everything(before.down) };
+  const wireUp = everything(after.up) - everything(before.up);
+  const wireDown = everything(after.down) - everything(before.down);
+  return { up, down, carried: up + down, wireDown, wire: wireUp + wireDown };
 }

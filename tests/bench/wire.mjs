@@ -22,6 +22,16 @@ export class Wire {
   #kind = 'body';
   #bytes = 0;
   #last = true;
+  /** What is read next; each step says whether it had all that it needs. */
+  #steps = {
+    head: () => this.#readHead(),
+    bytes: () => this.#readBytes(),
+    size: () => this.#readSize(),
+    chunk: () => this.#readChunk(),
+    gap: () => this.#readGap(),
+    frame: () => this.#readFrame(),
+    payload: () => this.#readPayload(),
+  };
 
   /** `up`: whether the requests pass here. `methods`: those of a connection that wait for their answer, shared by its two directions. */
   constructor({ up, methods }, tell) {
@@ -32,11 +42,11 @@ export class Wire {
 
   push(chunk) {
     this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    while (this.#rest.length > 0 && this[`_${this.#step}`]());
+    while (this.#rest.length > 0 && this.#steps[this.#step]());
   }
 
   /** A head up to its empty line; `false` while it is not whole. */
-  _head() {
+  #readHead() {
     const end = this.#rest.indexOf(headEnd);
     if (end < 0) {
       if (this.#rest.length > headBytesMax) throw new Error('a head of HTTP without an end');
@@ -69,7 +79,7 @@ export class Wire {
   }
 
   /** A body of known length. */
-  _bytes() {
+  #readBytes() {
     if (this.#pass(this.#kind)) {
       this.#end();
       this.#step = 'head';
@@ -78,7 +88,7 @@ export class Wire {
   }
 
   /** The line before a chunk; the last one is followed by an empty line, since nobody here sends trailers. */
-  _size() {
+  #readSize() {
     const end = this.#rest.indexOf(lineEnd);
     if (end < 0) return false;
     const size = Number.parseInt(this.#rest.subarray(0, end).toString('latin1'), 16);
@@ -90,13 +100,13 @@ export class Wire {
     return true;
   }
 
-  _chunk() {
+  #readChunk() {
     if (this.#pass(this.#kind)) this.#step = 'gap';
     return true;
   }
 
   /** The end of the line behind a chunk. */
-  _gap() {
+  #readGap() {
     if (this.#rest.length < lineEnd.length) return false;
     this.#take(lineEnd.length, 'head');
     this.#step = 'size';
@@ -104,7 +114,7 @@ export class Wire {
   }
 
   /** The head of a frame: two bytes, then the longer forms of a length, then a mask. */
-  _frame() {
+  #readFrame() {
     if (this.#rest.length < 2) return false;
     const [first, second] = this.#rest;
     const short = second & 0x7f;
@@ -124,7 +134,7 @@ export class Wire {
     return true;
   }
 
-  _payload() {
+  #readPayload() {
     if (this.#pass(this.#kind)) this.#framed();
     return true;
   }
