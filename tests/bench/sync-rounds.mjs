@@ -12,7 +12,7 @@ import { startServer } from './server/server.mjs';
 
 const quietLimitMs = 300_000;
 /** Until what a page left behind when it closed has passed. */
-const leftMs = 300;
+const leftMs = 100;
 const settleLimitMs = 60_000;
 /** Other values than the documents have. */
 const changedValue = 1000;
@@ -25,7 +25,7 @@ const timedValue = 10_000;
 export const sizes = {
   full: { rounds: 3, quietMs: 2500, small: 10_000, changes: 200, propagate: 220, warm: 20, large: 100_000, differ: 100, history: 1000, turns: 100 },
   quick: { rounds: 2, quietMs: 2500, small: 10_000, changes: 50, propagate: 200, warm: 20, large: 0, differ: 0, history: 0, turns: 0 },
-  smoke: { rounds: 1, quietMs: 250, small: 1000, changes: 5, propagate: 10, warm: 2, large: 1000, differ: 10, history: 50, turns: 5 },
+  smoke: { rounds: 1, quietMs: 250, small: 500, changes: 5, propagate: 10, warm: 2, large: 500, differ: 10, history: 50, turns: 5 },
 };
 
 export class SyncRounds extends Rounds {
