@@ -118,14 +118,19 @@ class Operations {
     return called;
   }
 
-  /** Gives every one of the documents another `quantity`, so many times, all at once each time; what a store must be asked to give up goes. */
-  async rewrite(count, turns) {
+  /** Gives every one of the documents another `quantity`, at once, in each of these turns. */
+  async rewrite(count, firstTurn, turns) {
     const ids = documents(0, count).map(({ _id }) => _id);
-    for (let turn = 1; turn <= turns; turn += 1) {
-      await Promise.all(ids.map((id, index) => this.#store.set(id, { quantity: quantityAfter(turn, index) })));
+    const set = this.#store.setAll ?? ((changes) => Promise.all(changes.map(([id, change]) => this.#store.set(id, change))));
+    for (let turn = firstTurn; turn < firstTurn + turns; turn += 1) {
+      await set(ids.map((id, index) => [id, { quantity: quantityAfter(turn, index) }]));
     }
-    const last = count - 1;
-    check((await this.#store.get(ids[last])).quantity, quantityAfter(turns, last), 'the last value of the last document');
+    const [last, lastTurn] = [count - 1, firstTurn + turns - 1];
+    check((await this.#store.get(ids[last])).quantity, quantityAfter(lastTurn, last), 'the last value of the last document');
+  }
+
+  /** Gives up what the store keeps until it is asked to. */
+  async compact() {
     await this.#store.compact?.();
   }
 

@@ -29,6 +29,12 @@ export function storeOf(database) {
       return rows.filter((row) => row.doc[field] === value).map((row) => row.doc);
     },
     set: async (id, change) => database.put({ ...(await database.get(id)), ...change }),
+    /** Many documents at once, in one call as for `bulk`. */
+    async setAll(changes) {
+      const { rows } = await database.allDocs({ keys: changes.map(([id]) => id), include_docs: true });
+      const refused = (await database.bulkDocs(changes.map(([, change], index) => ({ ...rows[index].doc, ...change })))).find((result) => result.error);
+      if (refused) throw new Error(`a document was not changed: ${refused.message}`);
+    },
     observe(id, seen) {
       const feed = database.changes({ since: 'now', live: true, include_docs: true, doc_ids: [id] });
       feed.on('change', ({ doc }) => seen(doc));
