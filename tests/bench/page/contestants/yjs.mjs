@@ -38,6 +38,8 @@ export function storeOf({ root, persistence }) {
       });
       return found;
     },
+    /** Many documents at once, in one transaction as for `bulk`. */
+    setAll: (changes) => write(() => changes.forEach(([id, change]) => Object.entries(change).forEach(([field, value]) => map.get(id).set(field, value)))),
     set: (id, change) => write(() => Object.entries(change).forEach(([field, value]) => map.get(id).set(field, value))),
     close: () => persistence.destroy(),
   };
