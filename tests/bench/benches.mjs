@@ -2,5 +2,6 @@
 
 import { dql } from './dql.mjs';
 import { store } from './store.mjs';
+import { sync } from './sync.mjs';
 
-export const benches = { store, dql };
+export const benches = { store, dql, sync };

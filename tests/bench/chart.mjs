@@ -1,7 +1,7 @@
-// Draws the charts of a report: `node chart.mjs FILE.json` writes FILE-time.svg and FILE-space.svg beside it.
+// Draws the charts of a report: `node chart.mjs FILE.json` writes FILE-time.svg and its like beside it.
 //
-// Times differ by orders of magnitude, so they are points on one logarithmic axis, each on a line from its least to its greatest round:
-// a bar has no beginning there. Sizes are bars from zero, every group on a scale of its own. The drawing follows the reader's light or
+// Times and bytes of messages differ by orders of magnitude, so they are points on one logarithmic axis, each on a line from its least to its greatest round:
+// a bar has no beginning there. Other sizes are bars from zero, every group on a scale of its own. The drawing follows the reader's light or
 // dark scheme, and its text stays readable at the width of a telephone.
 
 import { readFile, writeFile } from 'node:fs/promises';
@@ -32,8 +32,8 @@ const groupGap = 10;
 const axisHeight = 22;
 const headHeight = 50;
 const decadesMax = 7;
-/** What is less, by the noise of a difference perhaps nothing, is drawn there. */
-const leastMs = 0.0001;
+/** Of a logarithmic axis; what is less than `least`, by the noise of a difference perhaps nothing, is drawn there. */
+const axes = { ms: { least: 0.0001, told: duration }, bytes: { least: 1, told: amount } };
 
 const style = `
   svg { --page: #ffffff; --ink: #1c2733; --quiet: #5d6b7a; --line: #dde3e9; --peer: #7b8a99; --own: #0b6bcb; --goal: #b4540a; }
@@ -71,9 +71,10 @@ function draw(chart, groups) {
 }
 
 function pointChart(chart, groups) {
-  const values = groups.flatMap(({ rows, goal }) => [...rows.flatMap(({ figure }) => [figure.min, figure.max]), ...(goal === undefined ? [] : [goal])]).map((value) => Math.max(value, leastMs));
+  const { least, told } = axes[groups[0].unit] ?? axes.ms;
+  const values = groups.flatMap(({ rows, goal }) => [...rows.flatMap(({ figure }) => [figure.min, figure.max]), ...(goal === undefined ? [] : [goal])]).map((value) => Math.max(value, least));
   const decades = [Math.floor(Math.log10(Math.min(...values))), Math.ceil(Math.log10(Math.max(...values)))];
-  const x = (value) => left + (plot * (Math.log10(Math.max(value, leastMs)) - decades[0])) / (decades[1] - decades[0]);
+  const x = (value) => left + (plot * (Math.log10(Math.max(value, least)) - decades[0])) / (decades[1] - decades[0]);
   const parts = [];
   const bottom = height(groups) - axisHeight;
   // Labels of more decades than this would run into each other.
@@ -81,9 +82,9 @@ function pointChart(chart, groups) {
   for (let decade = decades[0]; decade <= decades[1]; decade += 1) {
     const at = place(x(10 ** decade));
     parts.push(`<line class="grid" x1="${at}" x2="${at}" y1="${headHeight}" y2="${bottom}"/>`);
-    if ((decade - decades[0]) % step === 0) parts.push(text(at, bottom + 16, duration(10 ** decade), 'quiet', 'middle'));
+    if ((decade - decades[0]) % step === 0) parts.push(text(at, bottom + 16, told(10 ** decade), 'quiet', 'middle'));
   }
-  drawGroups(groups, parts, { scale: () => x, mark: dot, told: duration });
+  drawGroups(groups, parts, { scale: () => x, mark: dot, told });
   return drawing(groups, parts, chart);
 }
 
@@ -184,6 +185,11 @@ function duration(ms) {
   if (ms >= 1000) return `${plain(ms / 1000)} s`;
   if (ms >= 1 || ms <= 0) return `${plain(ms)} ms`;
   return ms >= 0.001 ? `${plain(ms * 1000)} µs` : `${plain(ms * 1e6)} ns`;
+}
+
+function amount(bytes) {
+  if (bytes >= 1e6) return `${plain(bytes / 1e6)} MB`;
+  return bytes >= 1000 ? `${plain(bytes / 1000)} kB` : `${plain(bytes)} B`;
 }
 
 const size = (value, unit) => (unit === 'bytes' ? `${plain(value)} B` : value < 0.01 ? '&lt; 0.01 ×' : `${plain(value)} ×`);

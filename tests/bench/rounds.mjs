@@ -18,6 +18,7 @@ export class Rounds {
   browser;
   #sites;
   #warmUp;
+  #others;
   #samples;
   #log;
   #failures = [];
@@ -27,10 +28,14 @@ export class Rounds {
   /** When the last page of an origin was closed. */
   #left = new Map();
 
-  /** `sites`: the address of every contestant by name, and one for warming up; `log` is told every measurement: (round, what, contestant, text). */
-  constructor({ sites, warmUp }, samples, size, log) {
+  /**
+   * `sites`: the address of every contestant by name, one for warming up, and `others`, the bench's further pages by kind and name; `log` is told
+   * every measurement: (round, what, contestant, text).
+   */
+  constructor({ sites, warmUp, others = {} }, samples, size, log) {
     this.#sites = sites;
     this.#warmUp = warmUp;
+    this.#others = others;
     this.#samples = samples;
     this.size = size;
     this.#log = log;
@@ -72,9 +77,13 @@ export class Rounds {
     this.#log(round, what, name, text);
   }
 
+  get names() {
+    return [...this.#sites.keys()];
+  }
+
   /** Every contestant once; each round begins with another one. What fails is told and does not stop the others. */
   async each(round, what, work) {
-    const names = [...this.#sites.keys()];
+    const { names } = this;
     const first = (round ?? 0) % names.length;
     for (const name of [...names.slice(first), ...names.slice(0, first)]) {
       try {
@@ -89,8 +98,10 @@ export class Rounds {
     }
   }
 
-  async withPage(name, work) {
-    const page = await this.browser.page(this.#sites.get(name));
+  /** A fresh page for a while: the contestant's own, or its page of another kind. */
+  async withPage(name, work, kind) {
+    const sites = kind === undefined ? this.#sites : this.#others[kind];
+    const page = await this.browser.page(sites.get(name));
     try {
       return await work(page);
     } finally {

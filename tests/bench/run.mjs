@@ -1,7 +1,7 @@
-// Runs a bench: `node run.mjs store|dql [--quick | --smoke] [--json FILE] [--only NAME,…] [--rounds N]`; `cargo xtask bench` calls it.
+// Runs a bench: `node run.mjs store|dql|sync [--quick | --smoke] [--json FILE] [--only NAME,…] [--rounds N]`; `cargo xtask bench` calls it.
 //
 // With --json the charts are drawn beside the file. A goal that is missed is printed as missed and is no failure; what could not be measured
-// is one. Environment: SHOAL_CHROMIUM, SHOAL_PKG_DIST, each with a default that fits a built work tree.
+// is one. Environment: SHOAL_CHROMIUM, SHOAL_PKG_DIST, SHOAL_BIG_PEER_BIN, each with a default that fits a built work tree.
 
 import { access, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -14,6 +14,7 @@ const ours = 'shoal';
 /** The engine in a worker, where the package has one. */
 const worker = 'shoal-worker';
 const packages = { dexie: ['dexie'], rxdb: ['rxdb'], pouchdb: ['pouchdb-browser'], yjs: ['yjs', 'y-indexeddb'], sqlite: ['@sqlite.org/sqlite-wasm'] };
+const packagesOf = (bench, peer) => [...(packages[peer] ?? []), ...(bench.packages?.[peer] ?? [])];
 
 await requireFile(path.join(here, 'node_modules/playwright-core/package.json'), 'cd tests/bench && npm ci');
 const { benches } = await import('./benches.mjs');
@@ -26,7 +27,7 @@ const { table, progress } = await import('./report.mjs');
 const { Stopped } = await import('./rounds.mjs');
 const { Pages } = await import('./site.mjs');
 await requireFile(chromiumBinary, 'apt-get install chromium, or set SHOAL_CHROMIUM');
-for (const { file, install } of needed) await requireFile(file, install);
+for (const { file, install } of [...needed, ...(options.bench.needed ?? [])]) await requireFile(file, install);
 process.exitCode = await run();
 
 /** Measures, reports, cleans up; returns the exit code. */
@@ -39,16 +40,22 @@ async function run() {
   const peers = names.filter((name) => name !== ours);
   const pages = new Pages(await mkdtemp(path.join(os.tmpdir(), 'shoal-bench-pages-')));
   try {
-    const sites = new Map();
-    for (const name of names) sites.set(name, await pages.address(bench.page, name));
+    const addresses = async (scripts) => {
+      const found = new Map();
+      for (const name of names) found.set(name, await pages.address(scripts, name));
+      return found;
+    };
+    const sites = await addresses(bench.page);
+    const others = {};
+    for (const [kind, scripts] of Object.entries(bench.otherPages ?? {})) others[kind] = await addresses(scripts);
     const warmUp = await pages.address(benches.store.page, 'raw');
     const samples = new Samples(bench);
     const size = { ...bench.sizes[options.mode], ...options.size };
-    const rounds = new bench.Rounds({ sites, warmUp }, samples, size, (...told) => progress(started, ...told));
+    const rounds = new bench.Rounds({ sites, warmUp, others }, samples, size, (...told) => progress(started, ...told));
     for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM']) process.once(signal, () => rounds.stop());
     await rounds.run();
     const seconds = Math.round((performance.now() - started) / 1000);
-    const report = { bench: bench.name, ...samples.report(ours, peers), run: { seconds, load_before: load, ...(await describe(peers, rounds)) } };
+    const report = { bench: bench.name, ...samples.report(ours, peers), run: { seconds, load_before: load, ...(await describe(bench, peers, rounds)) } };
     table(bench, report, ours);
     for (const note of report.run.notes ?? []) console.log(`note: ${note}`);
     if (options.json) {
@@ -67,9 +74,9 @@ async function run() {
 }
 
 /** With what it ran. */
-async function describe(peers, { chromium, failures, notes }) {
+async function describe(bench, peers, { chromium, failures, notes }) {
   const versions = { chromium };
-  for (const name of peers.flatMap((peer) => packages[peer] ?? [])) {
+  for (const name of peers.flatMap((peer) => packagesOf(bench, peer))) {
     versions[name] = JSON.parse(await readFile(path.join(here, 'node_modules', name, 'package.json'), 'utf8')).version;
   }
   const [processor] = os.cpus();

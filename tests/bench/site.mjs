@@ -19,18 +19,24 @@ const headers = {
 export class Pages {
   #folder;
   #servers = [];
+  #built = new Map();
 
   /** Builds into `folder`, which goes with `close`. */
   constructor(folder) {
     this.#folder = folder;
   }
 
-  /** Builds and serves a page of a bench's scripts; returns its address. */
+  /** Builds and serves a page of a bench's scripts; returns an address that no other page has. */
   async address(scripts, contestant) {
-    const out = await mkdtemp(path.join(this.#folder, 'page-'));
-    const server = await serve(await page(scripts, contestant, out));
+    const server = await serve(await this.#folderOf(scripts, contestant));
     this.#servers.push(server);
     return server.address;
+  }
+
+  async #folderOf(scripts, contestant) {
+    const key = `${scripts.operations} ${scripts.contestants} ${contestant}`;
+    if (!this.#built.has(key)) this.#built.set(key, await page(scripts, contestant, await mkdtemp(path.join(this.#folder, 'page-'))));
+    return this.#built.get(key);
   }
 
   async close() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lexopt::prelude::*;
 
 use crate::bench;
-use crate::bench::driver::{Extent, Subject};
+use crate::bench::driver::{Extent, Size, Subject};
 use crate::error::{Error, Result};
 use crate::setup::Scope;
 use crate::test::Stage;
@@ -30,6 +30,8 @@ cargo xtask COMMAND
                           with JSON also the charts beside it (--quick: a minute instead of a quarter of an hour)
   bench dql [--quick] [--json FILE]
                           the same for statements, beside SQLite, Dexie and RxDB
+  bench sync [--quick] [--rounds N] [--json FILE]
+                          the same for sync with a server, beside Yjs, RxDB and PouchDB; --rounds works for all three
   sim [--seeds N] [--from SEED] [--seed SEED] ...
                           runs the simulator; all arguments go to it
   tidy [--fix]            checks arrows between rooms, sizes, forgotten files and docs/errors.md
@@ -99,26 +101,29 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Command> {
 }
 
 fn bench(parser: &mut lexopt::Parser) -> Result<Command> {
-    let name = match parser.next().map_err(wrong)? {
-        Some(Value(word)) if word == "size" => Some(bench::Name::Size),
-        Some(Value(word)) => {
-            word.to_str().and_then(Subject::named).map(|subject| bench::Name::Driven(subject, Extent::Full))
-        }
-        _ => None,
+    let mut size = Size { extent: Extent::Full, rounds: None };
+    let subject = match parser.next().map_err(wrong)? {
+        Some(Value(word)) if word == "size" => None,
+        Some(Value(word)) => Some(word.to_str().and_then(Subject::named).ok_or_else(bench_unnamed)?),
+        _ => return Err(bench_unnamed()),
     };
-    let name = name.ok_or_else(|| Error::Argument("bench needs a name: dql, size or store".into()))?;
-    let mut options = bench::Options { name, json: None };
+    let mut json = None;
     while let Some(word) = parser.next().map_err(wrong)? {
         match word {
-            Long("json") => options.json = Some(parser.value().map_err(wrong)?.into()),
-            Long("quick") => match name {
-                bench::Name::Driven(subject, _) => options.name = bench::Name::Driven(subject, Extent::Quick),
-                bench::Name::Size => return Err(wrong(word.unexpected())),
-            },
+            Long("json") => json = Some(parser.value().map_err(wrong)?.into()),
+            Long("quick") if subject.is_some() => size.extent = Extent::Quick,
+            Long("rounds") if subject.is_some() => {
+                size.rounds = Some(parser.value().and_then(|value| value.parse()).map_err(wrong)?);
+            }
             other => return Err(wrong(other.unexpected())),
         }
     }
-    Ok(Command::Bench(options))
+    let name = subject.map_or(bench::Name::Size, |subject| bench::Name::Driven(subject, size));
+    Ok(Command::Bench(bench::Options { name, json }))
+}
+
+fn bench_unnamed() -> Error {
+    Error::Argument("bench needs a name: dql, size, store or sync".into())
 }
 
 fn demo(parser: &mut lexopt::Parser) -> Result<Command> {
@@ -181,6 +186,8 @@ fn wrong(error: lexopt::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
 
     fn parsed(line: &str) -> Result<Command> {
@@ -194,9 +201,10 @@ mod tests {
         assert_eq!(parsed("setup --tests").ok(), Some(Command::Setup(Scope::Tests)));
         assert_eq!(parsed("tidy --fix").ok(), Some(Command::Tidy(Mode::Fix)));
         assert_eq!(parsed("sim --seeds 3").ok(), Some(Command::Sim(vec!["--seeds".into(), "3".into()])));
-        for (name, subject) in [("store", Subject::Store), ("dql", Subject::Dql)] {
-            let bench = bench::Options { name: bench::Name::Driven(subject, Extent::Quick), json: Some("f".into()) };
-            assert_eq!(parsed(&format!("bench {name} --quick --json f")).ok(), Some(Command::Bench(bench)));
+        for (name, subject) in [("store", Subject::Store), ("dql", Subject::Dql), ("sync", Subject::Sync)] {
+            let size = Size { extent: Extent::Quick, rounds: NonZeroU32::new(2) };
+            let bench = bench::Options { name: bench::Name::Driven(subject, size), json: Some("f".into()) };
+            assert_eq!(parsed(&format!("bench {name} --quick --rounds 2 --json f")).ok(), Some(Command::Bench(bench)));
         }
         let demo = DemoOptions { port: 1, big_peer_port: 8091, data: Some("d".into()) };
         assert_eq!(parsed("demo --port 1 --data d").ok(), Some(Command::Demo(demo)));
@@ -212,7 +220,9 @@ mod tests {
             "demo --port x",
             "bench",
             "bench size --quick",
+            "bench size --rounds 1",
             "bench sim",
+            "bench sync --rounds 0",
             "test --only all",
             "pkg now",
             "test -- x",

@@ -3,6 +3,7 @@
 
 import { document, documents, jsonBytes } from './documents.mjs';
 import { open as openRaw } from './contestants/raw.mjs';
+import { now, Sights } from './sight.mjs';
 
 const settledPolls = 4;
 const pollMs = 250;
@@ -15,7 +16,7 @@ export function expose(contestant) {
 class Operations {
   #contestant;
   #store;
-  #sights = new Map();
+  #sights = new Sights();
 
   constructor(contestant) {
     this.#contestant = contestant;
@@ -101,30 +102,13 @@ class Operations {
   /** Notes when each value of `quantity` was first seen in the document. */
   observe(index) {
     this.#store.observe(document(index)._id, (found) => {
-      if (found === undefined) return;
-      const { at, tell } = this.#sight(found.quantity);
-      if (at === undefined) tell(now());
+      if (found !== undefined) this.#sights.note(found.quantity);
     });
   }
 
   /** When a value was seen, as soon as it is. */
   seen(value) {
-    return this.#sight(value).told;
-  }
-
-  #sight(value) {
-    let sight = this.#sights.get(value);
-    if (sight === undefined) {
-      sight = { at: undefined };
-      sight.told = new Promise((resolve) => {
-        sight.tell = (at) => {
-          sight.at = at;
-          resolve(at);
-        };
-      });
-      this.#sights.set(value, sight);
-    }
-    return sight;
+    return this.#sights.of(value);
   }
 
   /** Writes a value into the document; returns when the call was made. */
@@ -132,6 +116,27 @@ class Operations {
     const called = now();
     await this.#store.set(document(index)._id, { quantity: value });
     return called;
+  }
+
+  /** Gives every one of the documents another `quantity`, at once, in each of these turns. */
+  async rewrite(count, firstTurn, turns) {
+    const ids = documents(0, count).map(({ _id }) => _id);
+    const set = this.#store.setAll ?? ((changes) => Promise.all(changes.map(([id, change]) => this.#store.set(id, change))));
+    for (let turn = firstTurn; turn < firstTurn + turns; turn += 1) {
+      await set(ids.map((id, index) => [id, { quantity: quantityAfter(turn, index) }]));
+    }
+    const [last, lastTurn] = [count - 1, firstTurn + turns - 1];
+    check((await this.#store.get(ids[last])).quantity, quantityAfter(lastTurn, last), 'the last value of the last document');
+  }
+
+  /** Gives up what the store keeps until it is asked to. */
+  async compact() {
+    await this.#store.compact?.();
+  }
+
+  /** Inserts the documents as `rewrite` leaves them. */
+  async bulkRewritten(count, turns) {
+    await this.#store.bulk(documents(0, count).map((each, index) => ({ ...each, quantity: quantityAfter(turns, index) })));
   }
 
   /** Waits until the bytes on the device stay the same, as long as a tab that stays open would compact; at most `limitMs`. */
@@ -164,14 +169,14 @@ class Operations {
   }
 }
 
+/** Another number below 100 for every turn of a document and for every document of a turn. */
+const quantityAfter = (turn, index) => (turn * 37 + index * 61) % 100;
+
 async function timed(work) {
   const started = performance.now();
   await work();
   return performance.now() - started;
 }
-
-/** A time that pages of one browser agree on. */
-const now = () => performance.timeOrigin + performance.now();
 
 function check(found, expected, what) {
   if (found !== expected) throw new Error(`${what}: expected ${expected}, got ${found}`);

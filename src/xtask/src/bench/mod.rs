@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what the project costs and how quick it is, in figures that anybody can measure again.
 //!
-//! `size` counts bytes and holds a limit. `store` and `dql` run the contestants of `tests/bench` in a browser; how, is its own business and
+//! `size` counts bytes and holds a limit. `store`, `dql` and `sync` run the contestants of `tests/bench` in a browser; how, is its own business and
 //! is told in `docs/benchmarks.md`. A bench builds what it measures, prints a table and writes the figures as JSON where asked.
 
 pub mod driver;
@@ -24,7 +24,7 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Name {
     /// The engine in a browser, beside its peers.
-    Driven(driver::Subject, driver::Extent),
+    Driven(driver::Subject, driver::Size),
     /// What a browser downloads.
     Size,
 }
@@ -34,7 +34,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let json =
         options.json.as_deref().map(std::path::absolute).transpose().doing(|| "find the JSON file's folder".into())?;
     match options.name {
-        Name::Driven(subject, extent) => driver::run(workspace, subject, extent, json.as_deref()),
+        Name::Driven(subject, size) => driver::run(workspace, subject, size, json.as_deref()),
         Name::Size => size::run(workspace, json.as_deref()),
     }
 }

@@ -3,26 +3,7 @@
 
 import { createRxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie';
-
-const text = { type: 'string' };
-const schema = {
-  version: 0,
-  primaryKey: '_id',
-  type: 'object',
-  properties: {
-    _id: { type: 'string', maxLength: 24 },
-    name: text,
-    email: text,
-    state: text,
-    paid: { type: 'boolean' },
-    quantity: { type: 'integer' },
-    amount: { type: 'number' },
-    createdAt: text,
-    address: { type: 'object', properties: { street: text, city: text, zip: text } },
-    note: text,
-  },
-  required: ['_id'],
-};
+import { schema } from './rxdb-schema.mjs';
 
 /** Opens a database with changes to the schema, for an index. */
 export async function openDatabase(name, change = {}) {
@@ -35,7 +16,11 @@ export async function openDatabase(name, change = {}) {
 export const { properties } = schema;
 
 export async function open(name) {
-  const { database, collection } = await openDatabase(name);
+  return storeOf(await openDatabase(name));
+}
+
+/** The operations of every contestant, over an open database. */
+export function storeOf({ database, collection }) {
   return {
     async bulk(documents) {
       const { error } = await collection.bulkInsert(documents);

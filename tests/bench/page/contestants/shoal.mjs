@@ -27,8 +27,10 @@ export const open = (name) => openWith(name, {});
 export const openDitto = (name, options) => Ditto.open(new DittoConfig('bench', { mode: 'smallPeersOnly' }, name), options);
 
 /** Opens a store with options of `Ditto.open`. */
-export async function openWith(name, options) {
-  const ditto = await openDitto(name, options);
+export const openWith = async (name, options) => storeOf(await openDitto(name, options));
+
+/** The operations of every contestant, over an open database. */
+export function storeOf(ditto) {
   const { store } = ditto;
   const rows = async (statement, given) => (await store.execute(statement, given)).items;
   return {

@@ -8,9 +8,19 @@ import { IndexeddbPersistence } from 'y-indexeddb';
 import * as Y from 'yjs';
 
 export async function open(name) {
+  return storeOf(await openDatabase(name));
+}
+
+/** Opens a Y.Doc that is kept. */
+export async function openDatabase(name) {
   const root = new Y.Doc();
   const persistence = new IndexeddbPersistence(name, root);
   await persistence.whenSynced;
+  return { root, persistence };
+}
+
+/** The operations of every contestant, over an open Y.Doc. */
+export function storeOf({ root, persistence }) {
   const map = root.getMap('documents');
   const put = (document) => map.set(document._id, new Y.Map(Object.entries(document)));
   const write = (work) => {
@@ -28,11 +38,15 @@ export async function open(name) {
       });
       return found;
     },
+    /** Many documents at once, in one transaction as for `bulk`. */
+    setAll: (changes) => write(() => changes.forEach(([id, change]) => Object.entries(change).forEach(([field, value]) => map.get(id).set(field, value)))),
+    set: (id, change) => write(() => Object.entries(change).forEach(([field, value]) => map.get(id).set(field, value))),
     close: () => persistence.destroy(),
   };
 }
 
-function stored(database) {
+/** Waits until every update so far is stored. */
+export function stored(database) {
   return new Promise((resolve, reject) => {
     const transaction = database.transaction('updates', 'readwrite');
     transaction.oncomplete = () => resolve();
