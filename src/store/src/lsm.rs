@@ -48,6 +48,8 @@ pub struct Lsm {
     memtable: Memtable,
     cache: Cache,
     applied: Seq,
+    /// When `maintenance` last saw a new commit, and the commit.
+    quiet_since: (Millis, Seq),
     /// The step that the skin is writing.
     writing: Option<compact::Step>,
     /// Blocks the device did not have: another tab has compacted, or they are lost.
@@ -66,6 +68,7 @@ impl Lsm {
         let manifest = manifest.map(Manifest::decode).transpose()?.unwrap_or_default();
         Ok(Lsm {
             applied: manifest.head.floor,
+            quiet_since: (Millis(0), manifest.head.floor),
             config,
             layout: &Opaque,
             alone: false,
@@ -120,6 +123,13 @@ impl Lsm {
         self.vanished.remove(&block.id);
         self.quarantining.insert(block.id);
         Some(range)
+    }
+
+    /// Returns when the memtable is flushed if nothing is committed until then.
+    fn idle_flush_at(&self) -> Option<Millis> {
+        let (after_ms, log_bytes) = self.config.idle_flush;
+        let enough = self.memtable.log_bytes() >= log_bytes && self.writing.is_none();
+        enough.then(|| self.quiet_since.0.plus(after_ms))
     }
 
     /// Offers the memtable for flushing whatever its size, for example before a tab closes.
@@ -341,8 +351,12 @@ impl Store for Lsm {
         if self.writing.is_some() {
             return None;
         }
+        if self.quiet_since.1 != self.applied {
+            self.quiet_since = (now, self.applied);
+        }
         let due = self.memtable.bytes() >= self.config.memtable_bytes_max
-            || self.memtable.commits() >= self.config.wal_commits_max;
+            || self.memtable.commits() >= self.config.wal_commits_max
+            || self.idle_flush_at().is_some_and(|due| due <= now);
         if due {
             return self.flush(now);
         }
@@ -372,7 +386,7 @@ impl Store for Lsm {
     }
 
     fn maintenance_at(&self) -> Option<Millis> {
-        compact::trim_due(self, &self.manifest)
+        compact::trim_due(self, &self.manifest).into_iter().chain(self.idle_flush_at()).min()
     }
 
     fn maintained(&mut self, outcome: Result<Written, DeviceError>) -> Result<(), OpenError> {

@@ -24,12 +24,14 @@ use crate::segment::{Built, SegmentBuilder};
 const RUNS_MIN: usize = 4;
 /// A merge begins with this many runs in any case: every run is one more place to look.
 const RUNS_MAX: usize = 16;
+/// Runs and bottom level of so many bytes of rows are merged as soon as there is something to merge: a step does it all.
+const SMALL_BYTES: u64 = 512 * 1024;
 /// How many times larger than the runs the bottom level may be for an early merge: bounds what a merge rewrites.
 const GROWTH: u64 = 8;
 /// Flushed log is kept up to this part of the bytes of the segments: a peer that was away longer is served from them.
 const LOG_SHARE: u64 = 8;
 /// But that much in any case.
-const LOG_BYTES_MIN: u64 = 256 * 1024;
+const LOG_BYTES_MIN: u64 = 32 * 1024;
 
 /// What becomes true when the device has written a batch.
 #[derive(Debug)]
@@ -139,7 +141,13 @@ fn runs_to_merge(manifest: &Manifest) -> usize {
     let in_runs = bytes(&mut manifest.runs.iter().flat_map(|run| &run.segments));
     let in_bottom = bytes(&mut manifest.bottom.iter());
     let runs = manifest.runs.len();
-    let due = runs >= RUNS_MAX || runs > RUNS_MIN && in_runs.saturating_mul(GROWTH) >= in_bottom;
+    let enough = in_runs.saturating_mul(GROWTH) >= in_bottom;
+    let small = in_runs + in_bottom <= SMALL_BYTES;
+    let due = match small {
+        true => runs > RUNS_MIN || enough && runs > usize::from(in_bottom == 0),
+        false => runs > RUNS_MIN && enough,
+    };
+    let due = due || runs >= RUNS_MAX;
     if due { runs } else { 0 }
 }
 

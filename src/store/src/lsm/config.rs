@@ -11,6 +11,9 @@ pub struct LsmConfig {
     pub memtable_bytes_max: usize,
     /// The memtable is flushed at this count of commits: it bounds the replay at the next opening.
     pub wal_commits_max: usize,
+    /// After so long without a commit, milliseconds, the memtable is flushed if the log holds so many bytes: what was
+    /// overwritten again and again is then gone from the device.
+    pub idle_flush: (u64, u64),
     /// So much flushed log stays at most, for peers that catch up, bytes; less while the store is small.
     pub wal_keep_bytes: u64,
     /// Flushed log stays at most so long, milliseconds.
@@ -30,6 +33,7 @@ impl Default for LsmConfig {
         LsmConfig {
             memtable_bytes_max: 1024 * 1024,
             wal_commits_max: 1000,
+            idle_flush: (3 * 1000, 64 * 1024),
             wal_keep_bytes: 8 * 1024 * 1024,
             wal_keep_ms: 24 * 60 * 60 * 1000,
             wal_keep_ms_min: 2 * 1000,

@@ -67,6 +67,28 @@ fn deleted_and_overwritten_data_gives_its_space_back() {
 }
 
 #[test]
+fn what_was_overwritten_again_and_again_is_gone_after_a_rest() {
+    let bytes_after = |rounds: usize| {
+        let device = MemoryDevice::new();
+        let mut tab = Tab::open(device.clone(), LsmConfig::default());
+        for round in 0..rounds {
+            let changes: Changes =
+                (0..1000).flat_map(|n| put(&format!("{n}"), &format!("{n} {round} ").repeat(20))).collect();
+            tab.commit(NOW, &changes).unwrap();
+            tab.store.maintain(NOW).unwrap();
+        }
+        let due = |tab: &Tab<_>| tab.store.with(|lsm| lsm.maintenance_at());
+        while let Some(at) = due(&tab).filter(|at| *at < NOW.plus(60_000)) {
+            tab.store.maintain(at).unwrap();
+        }
+        let usage = device.usage_now().unwrap();
+        usage.log_bytes + usage.segment_bytes
+    };
+    let (fresh, old) = (bytes_after(1), bytes_after(60));
+    assert!(old * 10 <= fresh * 13, "{old} bytes beside {fresh}");
+}
+
+#[test]
 fn superseded_segments_leave_the_memory_without_eviction() {
     let device = MemoryDevice::new();
     let mut tab = Tab::open(device.clone(), LsmConfig { cache_bytes_max: usize::MAX, ..tiny() });
