@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use sync::{Credentials, DocState, Entry, Hello, Message, SubRequest, Unit};
+use sync::{Credentials, DocState, Entry, Ephemeral, Hello, Message, SubRequest, Unit};
 use value::{CollectionName, DocId, ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId, Value};
 
 fn doc(id: i64) -> DocState {
@@ -46,6 +46,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("ack", Message::Ack { seq: Seq(300), bytes: 100 }),
         ("signal", Message::Signal { from: peer("a"), to: peer("b"), hops: 4, payload: vec![1] }),
         ("presence", Message::Presence { entries: vec![Entry { peer: peer("a"), stamp: Hlc(5), body: vec![1] }] }),
+        ("ephemeral", Message::Ephemeral(Ephemeral { origin: 100, number: 7, hops: 4, topic: 9, payload: vec![1, 2] })),
         ("ping", Message::Ping),
         ("pong", Message::Pong),
         ("bye", Message::Bye { code: None }),

@@ -170,11 +170,12 @@ impl<'a> Change<'a> {
         self.edit_rich(path, kind.ok_or_else(|| EditError::NoContent(path.names()))?, edit)
     }
 
-    /// Takes in what a Yjs client wrote.
+    /// Takes in what a Yjs client wrote, unless it is known.
     pub(crate) fn receive(&mut self, path: &Path, kind: RichKind, update: &[u8]) -> Result<(), EditError> {
         let delta = Rich::receive(self.known(path, kind), update, self.stamp_for(path));
-        let delta = delta.ok_or_else(|| EditError::Update(path.names()))?;
-        self.delta.leaf_mut(path).rich = Some(Box::new(delta));
+        if let Some(delta) = delta.ok_or_else(|| EditError::Update(path.names()))? {
+            self.delta.leaf_mut(path).rich = Some(Box::new(delta));
+        }
         Ok(())
     }
 

@@ -87,16 +87,21 @@ impl Rich {
         Ok(delta)
     }
 
-    /// Returns the delta of an update that a Yjs client made; `None` if it is no update.
-    pub(crate) fn receive(known: Known<'_>, update: &[u8], stamp: Stamp) -> Option<Rich> {
+    /// Returns the delta of an update that a Yjs client made; nothing if all of it is known, `None` if it is no update.
+    pub(crate) fn receive(known: Known<'_>, update: &[u8], stamp: Stamp) -> Option<Option<Rich>> {
         if !is_update(update) {
             return None;
+        }
+        // Clients send all they have whenever they come back; that is no edit.
+        let shown = known.rich.filter(|rich| rich.newest_live().is_some());
+        if shown.is_some_and(|rich| !rich.clone().absorb(BTreeSet::from([update.to_vec()]))) {
+            return Some(None);
         }
         let mut delta = known.delta(stamp);
         if update != Update::EMPTY_V1 {
             delta.absorb(BTreeSet::from([update.to_vec()]));
         }
-        Some(delta)
+        Some(Some(delta))
     }
 
     /// Returns the delta of a removal: what is known is deleted, and a concurrent insertion will show alone.

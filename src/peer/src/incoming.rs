@@ -36,6 +36,7 @@ impl<S: Store> Engine<S> {
                 let moves = complete.map_or(Moves::Stay, |seq| Moves::One(hash, seq));
                 self.data(id, generation, unit, size, moves);
             }
+            Message::Ephemeral(message) => self.ephemeral_heard(id, message),
             Message::Presence { entries } => self.presence_heard(id, entries),
             Message::Signal { from, to, hops, payload } => self.signal_heard(from, to, hops, payload),
             Message::SubDenied { generation, hash, .. } => {

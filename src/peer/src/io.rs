@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
 use sync::DocState;
-use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use value::{CollectionName, DocId, ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 mod shown;
 
+pub use crdt::{Lacking, RichKind};
 pub use dql::{Index, IndexKey};
 
 pub use crate::index::{IndexChange, IndexDefinition, IndexListing, IndexWalk};
@@ -35,6 +36,34 @@ pub struct ObserverId(pub u64);
 /// Names a subscription of this store; chosen by the skin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(pub u64);
+
+/// Names a watch over a rich field; chosen by the skin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchId(pub u64);
+
+/// A field with rich content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The document's collection.
+    pub collection: CollectionName,
+    /// Which document.
+    pub id: DocId,
+    /// The names of the fields down to it; at least one.
+    pub path: Vec<String>,
+}
+
+/// What a Yjs client wrote.
+#[derive(Clone, Debug)]
+pub struct FieldWrite {
+    /// Where.
+    pub field: Field,
+    /// The type of the client's root; it makes a field that is not there.
+    pub kind: RichKind,
+    /// The life of the field that the client is bound to, as it was told; `None`: none yet.
+    pub life: Option<u64>,
+    /// V1 update; checked here.
+    pub update: Vec<u8>,
+}
 
 /// Names an open transaction; chosen by the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -243,6 +272,15 @@ pub enum Input {
         /// Who.
         peer: PeerKey,
     },
+    /// Asks what a Yjs client lacks of a field. Reply: `Field`.
+    ReadField {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Which.
+        field: Field,
+        /// The client's state vector (V1); empty for a new client.
+        known: Vec<u8>,
+    },
     /// Answers `Reboot`.
     Rebooted {
         /// Of the reboot.
@@ -256,6 +294,13 @@ pub enum Input {
         ticket: Ticket,
         /// The manifest that the device holds now; `None`: it holds none.
         manifest: Result<Option<Vec<u8>>, Failure>,
+    },
+    /// Says something to whoever cares for a topic, without its being kept; only an engine with links does.
+    Say {
+        /// `Field::topic`.
+        topic: u64,
+        /// Opaque, at most 16 KiB.
+        payload: Vec<u8>,
     },
     /// This tab came back and has another number among the co-writers of its store.
     Seated {
@@ -301,12 +346,34 @@ pub enum Input {
         /// Which.
         subscription: SubscriptionId,
     },
+    /// Ends a watch.
+    UnwatchField {
+        /// Which.
+        watch: WatchId,
+    },
     /// Compares some more index rows with the documents. Reply: `IndexesWalked`.
     WalkIndexes {
         /// Of the reply.
         ticket: Ticket,
         /// How far it is.
         walk: Box<IndexWalk>,
+    },
+    /// Tells from now on when the document of a field was changed.
+    WatchField {
+        /// Its id.
+        watch: WatchId,
+        /// Which.
+        field: Field,
+    },
+    /// Takes in what a Yjs client wrote. Reply: `Field` with the life of the field and nothing that it lacks; `store/crdt`
+    /// for what is no update and for a field that was deleted or replaced.
+    WriteField {
+        /// Of the reply.
+        ticket: Ticket,
+        /// What and where.
+        write: FieldWrite,
+        /// What it must survive before the reply.
+        durability: Durability,
     },
 }
 
@@ -361,6 +428,11 @@ pub enum Output {
         /// To whom.
         target: DialTarget,
     },
+    /// The document of a watched field was changed. What is lacking is told when it is asked for.
+    FieldChanged {
+        /// Which.
+        watch: WatchId,
+    },
     /// Read blocks. Answer: `Loaded` or `LoadFailed`.
     Load {
         /// Of the answer.
@@ -406,6 +478,13 @@ pub enum Output {
         /// Its answer.
         result: Result<Reply, Failure>,
     },
+    /// Something was said by another peer.
+    Said {
+        /// `Field::topic`.
+        topic: u64,
+        /// Opaque.
+        payload: Vec<u8>,
+    },
     /// Send a message on a link, in order.
     Send {
         /// Which.
@@ -443,6 +522,8 @@ pub enum Reply {
         /// Where its writes are in the log; `None` when there were none or it was rolled back.
         commit: Option<Seq>,
     },
+    /// What a Yjs client lacks of a field; `None`: there is no content.
+    Field(Option<Lacking>),
     /// Imported states are as durable as was asked.
     Imported {
         /// Documents that the import has changed.

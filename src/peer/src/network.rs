@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use sync::{Backoff, Credentials, Hello, Outgoing, PresenceMap, Session};
 use value::{CollectionName, DocId, ErrorCode, Millis, PeerKey, Seq, SmallMap};
 
+use crate::ephemeral::Ephemerals;
 use crate::io::{DialTarget, LinkId, LinkKind, PresenceGraph, Ticket};
 
 /// One link and its session.
@@ -132,6 +133,8 @@ pub struct Network {
     pub seen: SmallMap<PeerKey, Millis>,
     /// What peers say of themselves.
     pub presence: PresenceMap,
+    /// What was said without being kept.
+    pub ephemerals: Ephemerals,
     /// When to renew our own entry.
     pub renew_at: Millis,
     /// The graph that was last told.
@@ -161,6 +164,7 @@ impl Network {
             mesh: SmallMap::new(),
             seen: SmallMap::new(),
             presence: PresenceMap::default(),
+            ephemerals: Ephemerals::default(),
             renew_at: now,
             told_graph: None,
             documents_received: 0,

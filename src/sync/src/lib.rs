@@ -11,12 +11,14 @@
 
 pub mod backoff;
 pub mod chunk;
+pub mod ephemeral;
 pub mod outgoing;
 pub mod presence;
 pub mod session;
 pub mod wire;
 
 pub use backoff::Backoff;
+pub use ephemeral::Ephemeral;
 pub use outgoing::{Outgoing, Step};
 pub use presence::{Entry, PresenceMap};
 pub use session::{Event, Session, SessionConfig};

@@ -193,6 +193,8 @@ pub enum Message {
         /// Newer ones replace older.
         entries: Vec<crate::presence::Entry>,
     },
+    /// What is said without being kept.
+    Ephemeral(crate::ephemeral::Ephemeral),
     /// Are you there?
     Ping,
     /// I am here.
@@ -245,6 +247,7 @@ impl Message {
                 out.u8(12).var(entries.len() as u64);
                 entries.iter().for_each(|entry| entry.encode_into(&mut out));
             }
+            Message::Ephemeral(message) => message.encode_into(out.u8(30)),
             Message::Ping => _ = out.u8(13),
             Message::Pong => _ = out.u8(14),
             Message::Bye { code } => _ = out.u8(15).str(code.map_or("", ErrorCode::as_str)),
@@ -304,6 +307,7 @@ impl Message {
             13 => Message::Ping,
             14 => Message::Pong,
             15 => Message::Bye { code: code_of(r.str(TEXT_BYTES_MAX)?) },
+            30 => Message::Ephemeral(crate::ephemeral::Ephemeral::decode_from(&mut r)?),
             _ => return Ok(None),
         };
         r.finish()?;

@@ -56,7 +56,7 @@ pub const STATEMENTS: [&str; 57] = [
     "UPDATE cars SET color = 'blue', a.b['c d'] = a + 1 UNSET x, y.z WHERE _id = '1'",
     "UPDATE COLLECTION cars (n COUNTER) APPLY n INCREMENT BY 1, p PN_INCREMENT BY -1, r RESTART, s RESTART WITH 5 WHERE a",
     "UPDATE cars USE IDS ('1') APPLY n INCREMENT BY 1 APPLY m RESTART SET a = 1",
-    "UPDATE COLLECTION c (t TEXT, l LIST) APPLY t SPLICE (:at, LENGTH(x), 'a' || b), l SPLICE (0, 1) WHERE t = 'x'",
+    "UPDATE COLLECTION c (t TEXT, l LIST) APPLY t SPLICE (:at, ABS(x), 'a' || b), l SPLICE (0, 1) WHERE t = 'x'",
     "UPDATE c APPLY splice SPLICE (1 OR 2, 0, [1, {'a': MISSING}]), n RESTART RETURNING *",
     "UPDATE cars SET a[''].b = 1, b['c'][''] = a['']",
     "DELETE FROM cars WHERE a = 1 LIMIT 5",
