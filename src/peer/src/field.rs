@@ -10,7 +10,8 @@ use std::rc::Rc;
 
 use crdt::Received;
 use store::{Durability, ReadError, Store};
-use value::{Failure, SmallMap, Writer, hash64};
+use value::limits::FIELD_NAME_BYTES_MAX;
+use value::{CollectionName, DocId, ErrorCode, Failure, SmallMap, Value, Writer, hash64};
 
 use crate::draft::{Change, Effect, Write};
 use crate::engine::Engine;
@@ -18,6 +19,7 @@ use crate::io::{Field, FieldWrite, Output, Reply, Ticket, WatchId};
 use crate::packed::Packed;
 use crate::pipeline::{Completion, Job, stronger};
 use crate::record::LOCAL;
+use crate::system::SYSTEM;
 use crate::view::View;
 
 /// What was asked of fields.
@@ -47,6 +49,20 @@ impl Fields {
 }
 
 impl Field {
+    /// Names a field. Errors: `query/arguments-invalid` for what cannot be one.
+    pub fn new(collection: &str, id: &Value, path: Vec<String>) -> Result<Field, Failure> {
+        let refuse = |message: &str| Failure::new(ErrorCode::QueryArgumentsInvalid, message);
+        let collection = CollectionName::new(collection).map_err(|error| refuse(&error.to_string()))?;
+        let id = DocId::new(id).map_err(|error| refuse(&error.to_string()))?;
+        if path.first().is_none_or(|name| name == "_id") || path.iter().any(|name| name.len() > FIELD_NAME_BYTES_MAX) {
+            return Err(refuse("a rich field has a path of names, which is not that of the _id"));
+        }
+        if collection.as_str().starts_with(SYSTEM) {
+            return Err(refuse("what the peer itself makes cannot be changed"));
+        }
+        Ok(Field { collection, id, path })
+    }
+
     /// Returns the topic under which clients of this field speak with each other: the same at every peer.
     pub fn topic(&self) -> u64 {
         let mut writer = Writer::new();
