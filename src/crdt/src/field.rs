@@ -27,6 +27,8 @@ pub struct Lacking {
     pub life: u64,
     /// V1 update.
     pub update: Vec<u8>,
+    /// The state vector of the content.
+    pub reached: Vec<u8>,
 }
 
 /// What a Yjs client wrote into a field.
@@ -51,14 +53,14 @@ impl Doc {
         let Some(rich) = rich.filter(|rich| self.is_live() && rich.newest_live().is_some()) else { return Ok(None) };
         // An empty vector is a count of none.
         let known = if known.is_empty() { &[0][..] } else { known };
-        let update = rich.lacking(known).ok_or_else(|| EditError::Update(path.to_vec()))?;
+        let (update, reached) = rich.lacking(known).ok_or_else(|| EditError::Update(path.to_vec()))?;
         let mut life = Writer::new();
         life.var(u64::from(self.epoch))
             .fixed64(rich.generation.hlc.0)
             .fixed64(rich.generation.actor)
             .u8(rich.kind as u8);
         // 53 bits, which a JavaScript number holds.
-        Ok(Some(Lacking { kind: rich.kind, life: hash64(&life.finish()) >> 11, update }))
+        Ok(Some(Lacking { kind: rich.kind, life: hash64(&life.finish()) >> 11, update, reached }))
     }
 }
 

@@ -182,8 +182,8 @@ impl Rich {
         if self.state.is_empty() { Update::EMPTY_V1.to_vec() } else { self.state.clone() }
     }
 
-    /// Returns what a Yjs client lacks that has come as far as a state vector says; `None` if that is none.
-    pub(crate) fn lacking(&self, known: &[u8]) -> Option<Vec<u8>> {
+    /// Returns what a Yjs client lacks that has come as far as a state vector says, and how far it has come then; `None` if that is none.
+    pub(crate) fn lacking(&self, known: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         if is_state_vector(known) { union::lacking(&self.state, known) } else { None }
     }
 }

@@ -96,7 +96,13 @@ impl Peer {
 impl Peer {
     fn field(&self, number: f64) -> Result<Field, JsValue> {
         let field = self.driver.fields.borrow().get(&(number as u64)).map(|bound| bound.field.clone());
-        let ended = || if self.driver.closed.get() { driver::closed() } else { Failure::new(ErrorCode::QueryExecution, "the binding has ended") };
+        let ended = || {
+            if self.driver.closed.get() {
+                driver::closed()
+            } else {
+                Failure::new(ErrorCode::QueryExecution, "the binding has ended")
+            }
+        };
         field.ok_or_else(|| js::failure(&ended()))
     }
 }
@@ -125,11 +131,7 @@ pub fn heard(driver: &Rc<Driver>, body: &JsValue) {
 }
 
 fn post(driver: &Rc<Driver>, topic: u64, payload: &[u8], relay: bool) {
-    let fields = [
-        ("topic", format!("{topic:x}").into()),
-        ("payload", js::bytes_to(payload)),
-        ("relay", relay.into()),
-    ];
+    let fields = [("topic", format!("{topic:x}").into()), ("payload", js::bytes_to(payload)), ("relay", relay.into())];
     driver.tabs.post("said", js::object(&fields));
 }
 
@@ -147,7 +149,7 @@ fn call(driver: &Rc<Driver>, is_meant: impl Fn(&u64, &Bound) -> bool, argument: 
 
 /// Returns what a document lacks as JavaScript sees it.
 pub fn lacking(lacking: Option<Lacking>) -> JsValue {
-    let Some(Lacking { kind, life, update }) = lacking else { return JsValue::UNDEFINED };
+    let Some(Lacking { kind, life, update, reached: _ }) = lacking else { return JsValue::UNDEFINED };
     let kind = match kind {
         RichKind::List => "list",
         RichKind::Text => "text",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
 use yrs::{ReadTxn, StateVector, Transact, Update};
 
 use super::content::load;
@@ -32,12 +33,12 @@ pub(super) fn settle(state: &[u8], all: &BTreeSet<Vec<u8>>) -> Option<(Vec<u8>, 
     Some((state.to_vec(), all.clone()))
 }
 
-/// Returns what a Yjs client lacks of a state; `None` if one of them cannot be read.
-pub(super) fn lacking(state: &[u8], known: &[u8]) -> Option<Vec<u8>> {
+/// Returns what a Yjs client lacks of a state, and the state vector that it has then; `None` if one cannot be read.
+pub(super) fn lacking(state: &[u8], known: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let known = StateVector::decode_v1(known).ok()?;
     let doc = load(state, 0)?;
     let txn = doc.try_transact().ok()?;
-    Some(txn.encode_diff_v1(&known))
+    Some((txn.encode_diff_v1(&known), txn.state_vector().encode_v1()))
 }
 
 fn apply(doc: &yrs::Doc, update: &[u8]) -> bool {
