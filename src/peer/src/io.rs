@@ -7,12 +7,14 @@ use std::rc::Rc;
 
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
 use sync::DocState;
-use value::{CollectionName, DocId, ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
+mod field;
 mod shown;
 
 pub use crdt::{Lacking, RichKind};
 pub use dql::{Index, IndexKey};
+pub use field::{Field, FieldWrite, WatchId};
 
 pub use crate::index::{IndexChange, IndexDefinition, IndexListing, IndexWalk};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
@@ -36,34 +38,6 @@ pub struct ObserverId(pub u64);
 /// Names a subscription of this store; chosen by the skin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriptionId(pub u64);
-
-/// Names a watch over a rich field; chosen by the skin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WatchId(pub u64);
-
-/// A field with rich content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// The document's collection.
-    pub collection: CollectionName,
-    /// Which document.
-    pub id: DocId,
-    /// The names of the fields down to it; at least one.
-    pub path: Vec<String>,
-}
-
-/// What a Yjs client wrote.
-#[derive(Clone, Debug)]
-pub struct FieldWrite {
-    /// Where.
-    pub field: Field,
-    /// The type of the client's root; it makes a field that is not there.
-    pub kind: RichKind,
-    /// The life of the field that the client is bound to, as it was told; `None`: none yet.
-    pub life: Option<u64>,
-    /// V1 update; checked here.
-    pub update: Vec<u8>,
-}
 
 /// Names an open transaction; chosen by the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
