@@ -14,6 +14,13 @@ const BYTES_MAX = 16 * 1024;
 /** Asks the others for their states. */
 export const awarenessQuery = new Uint8Array([QUERY]);
 
+/** Returns the message that this client has left; it stays in its own awareness, with a newer clock. */
+export function leaving(awareness: YAwareness): Uint8Array | null {
+  const client = awareness.clientID;
+  awareness.meta.set(client, { clock: (awareness.meta.get(client)?.clock ?? 0) + 1, lastUpdated: Date.now() });
+  return encodeAwareness(awareness, [client], true);
+}
+
 /** Returns the states of clients; nothing if they are too long. `isGone`: as if they had left. */
 export function encodeAwareness(awareness: YAwareness, clients: readonly number[], isGone = false): Uint8Array | null {
   const body: number[] = [];
@@ -22,7 +29,7 @@ export function encodeAwareness(awareness: YAwareness, clients: readonly number[
     const state = isGone ? null : awareness.states.get(client);
     const json = new TextEncoder().encode(JSON.stringify(state ?? null));
     writeNumber(body, client);
-    writeNumber(body, (awareness.meta.get(client)?.clock ?? 0) + (isGone ? 1 : 0));
+    writeNumber(body, awareness.meta.get(client)?.clock ?? 0);
     writeNumber(body, json.length);
     if (body.length + json.length > BYTES_MAX) return null;
     for (const byte of json) body.push(byte);

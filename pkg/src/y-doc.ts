@@ -6,7 +6,7 @@
  * is applied with the binding as its origin, by which editors and other providers know it.
  */
 
-import { awarenessQuery, encodeAwareness, hearAwareness } from './awareness.js';
+import { awarenessQuery, encodeAwareness, hearAwareness, leaving } from './awareness.js';
 import { CBOR } from './cbor.js';
 import type { Core } from './core.js';
 import { DittoError, toDittoError } from './error.js';
@@ -98,9 +98,11 @@ export class YDocBinding<D extends YDocument = YDocument> {
       throw error;
     }
     globalThis.addEventListener?.('pagehide', this.#hidden);
+    globalThis.document?.addEventListener('visibilitychange', this.#hidden);
     if (awareness !== undefined) {
       awareness.on('update', this.#moved);
-      if (awareness.getLocalState() !== null) this.#say(encodeAwareness(awareness, [awareness.clientID]));
+      // Said again with a newer clock: others may know that it has left an earlier binding.
+      if (awareness.getLocalState() !== null) awareness.setLocalState(awareness.getLocalState());
       this.#say(awarenessQuery);
     }
     return this;
@@ -124,7 +126,7 @@ export class YDocBinding<D extends YDocument = YDocument> {
     this.#state = 'ending';
     try {
       const { awareness } = this.#options;
-      if (awareness !== undefined && awareness.getLocalState() !== null) this.#say(encodeAwareness(awareness, [awareness.clientID], true));
+      if (awareness !== undefined && awareness.getLocalState() !== null) this.#say(leaving(awareness));
       this.doc.off('update', this.#updated);
       await this.flush();
     } finally {
@@ -236,6 +238,7 @@ export class YDocBinding<D extends YDocument = YDocument> {
     this.doc.off('update', this.#updated);
     this.#options.awareness?.off('update', this.#moved);
     globalThis.removeEventListener?.('pagehide', this.#hidden);
+    globalThis.document?.removeEventListener('visibilitychange', this.#hidden);
     this.#core.dismiss((peer) => peer.unwatchField(this.#number));
     this.#forget();
   }

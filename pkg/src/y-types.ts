@@ -30,6 +30,7 @@ export interface YAwareness {
   states: Map<number, any>;
   meta: Map<number, { clock: number; lastUpdated: number }>;
   getLocalState(): any;
+  setLocalState(state: any): void;
   on(name: 'update', listener: (change: YAwarenessChange, origin: any) => void): unknown;
   off(name: 'update', listener: (change: YAwarenessChange, origin: any) => void): unknown;
   emit(name: any, args: any): unknown;
