@@ -61,6 +61,7 @@ export class YDocBinding<D extends YDocument = YDocument> {
   #writing: Promise<void> | null = null;
   #reading: Promise<void> | null = null;
   #isStale = false;
+  #unlisten: (() => void) | undefined;
   #state: 'bound' | 'ending' | 'ended' = 'bound';
 
   /** @internal */
@@ -104,6 +105,10 @@ export class YDocBinding<D extends YDocument = YDocument> {
       // Said again with a newer clock: others may know that it has left an earlier binding.
       if (awareness.getLocalState() !== null) awareness.setLocalState(awareness.getLocalState());
       this.#say(awarenessQuery);
+      // A peer that was out of reach has heard nothing.
+      this.#unlisten = this.#core.on('presence', () => {
+        if (awareness.getLocalState() !== null) this.#say(encodeAwareness(awareness, [awareness.clientID]));
+      });
     }
     return this;
   }
@@ -237,6 +242,7 @@ export class YDocBinding<D extends YDocument = YDocument> {
     clearTimeout(this.#timer);
     this.doc.off('update', this.#updated);
     this.#options.awareness?.off('update', this.#moved);
+    this.#unlisten?.();
     globalThis.removeEventListener?.('pagehide', this.#hidden);
     globalThis.document?.removeEventListener('visibilitychange', this.#hidden);
     this.#core.dismiss((peer) => peer.unwatchField(this.#number));

@@ -82,12 +82,13 @@ fn sync(kind: u8, bytes: &[u8]) -> Vec<u8> {
     out.finish()
 }
 
-/// The states of these clients, by their last clocks, have left.
+/// The states of these clients, by their last clocks, have left. A state that leaves needs no newer clock, and one that
+/// comes back with the next is seen.
 pub fn gone(states: &BTreeMap<u64, u64>) -> Vec<u8> {
     let mut body = Writer::new();
     body.var(states.len() as u64);
     for (client, clock) in states {
-        body.var(*client).var(clock.saturating_add(1)).str("null");
+        body.var(*client).var(*clock).str("null");
     }
     let mut out = Writer::new();
     out.u8(1).bytes(&body.finish());
@@ -105,7 +106,7 @@ mod tests {
         assert_eq!(read(&update(&[0, 0])), Ok(Incoming::Update(&[0, 0])));
         assert_eq!(read(&ASK), Ok(Incoming::Ask));
         assert_eq!(read(&EMPTY_AWARENESS), Ok(Incoming::Awareness(Vec::new())));
-        assert_eq!(read(&gone(&BTreeMap::from([(7, 1), (300, 9)]))), Ok(Incoming::Awareness(vec![(7, 2), (300, 10)])));
+        assert_eq!(read(&gone(&BTreeMap::from([(7, 1), (300, 9)]))), Ok(Incoming::Awareness(vec![(7, 1), (300, 9)])));
         assert_eq!(read(&[2, 0]), Ok(Incoming::Other));
         assert_eq!(read(&[0, 9]), Ok(Incoming::Other));
     }

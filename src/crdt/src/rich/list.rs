@@ -32,7 +32,7 @@ pub(super) fn to_any(value: &Value) -> Any {
     }
 }
 
-fn from_out<T: ReadTxn>(out: &Out, txn: &T, depth: usize) -> Value {
+pub(super) fn from_out<T: ReadTxn>(out: &Out, txn: &T, depth: usize) -> Value {
     match out {
         _ if depth >= DEPTH_MAX => Value::Null,
         Out::Any(any) => from_any(any, depth),
@@ -48,7 +48,7 @@ fn from_out<T: ReadTxn>(out: &Out, txn: &T, depth: usize) -> Value {
     }
 }
 
-fn from_any(any: &Any, depth: usize) -> Value {
+pub(super) fn from_any(any: &Any, depth: usize) -> Value {
     match any {
         _ if depth >= DEPTH_MAX => Value::Null,
         Any::Null | Any::Undefined => Value::Null,

@@ -8,8 +8,17 @@
 //! comments, processing instructions, CDATA and document types: they would be lost.
 
 use value::limits::DEPTH_MAX;
+use value::{Object, Value};
+use yrs::block::{ItemContent, Prelim};
+use yrs::branch::{Branch, BranchPtr};
+use yrs::types::TypeRef;
 use yrs::types::text::YChange;
-use yrs::{Any, Number, Out, ReadTxn, Text, TransactionMut, Xml, XmlElementPrelim, XmlFragment, XmlOut, XmlTextPrelim};
+use yrs::types::xml::XmlPrelim;
+use yrs::{
+    Any, Out, ReadTxn, Text, TransactionMut, Xml, XmlElementRef, XmlFragment, XmlFragmentRef, XmlOut, XmlTextRef,
+};
+
+use super::list::{from_any, from_out};
 
 /// A child of a fragment or an element.
 #[derive(Debug, PartialEq)]
@@ -38,25 +47,20 @@ fn write<T: ReadTxn>(node: &XmlOut, txn: &T, text: &mut String, depth: usize) {
         XmlOut::Fragment(fragment) => fragment.children(txn).for_each(|child| write(&child, txn, text, depth + 1)),
         XmlOut::Element(element) => {
             let name = element.try_tag().map_or("UNDEFINED", |tag| tag);
-            let attributes = element.attributes(txn).map(|(name, value)| (name.to_owned(), plain(&value)));
-            open(name, attributes.collect(), text);
+            let mut attributes = Object::new();
+            attributes.extend(element.attributes(txn).map(|(name, value)| (name.to_owned(), from_out(&value, txn, 1))));
+            open(name, &attributes, text);
             element.children(txn).for_each(|child| write(&child, txn, text, depth + 1));
             close(name, text);
         }
         XmlOut::Text(own) => {
             for chunk in own.diff(txn, YChange::identity) {
-                let marks = chunk.attributes.map(|marks| marks.into_iter().collect::<Vec<_>>()).unwrap_or_default();
-                let mut marks: Vec<(String, Any)> =
-                    marks.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
-                marks.sort_by(|(a, _), (b, _)| a.cmp(b));
+                // An object keeps its fields in order.
+                let mut marks = Object::new();
+                let found = chunk.attributes.iter().flat_map(|marks| marks.iter());
+                marks.extend(found.map(|(name, value)| (name.to_string(), from_any(value, 1))));
                 for (name, value) in &marks {
-                    let attributes = match value {
-                        Any::Map(fields) => {
-                            fields.iter().map(|(name, value)| (name.clone(), plain(&Out::Any(value.clone())))).collect()
-                        }
-                        _ => Vec::new(),
-                    };
-                    open(name, attributes, text);
+                    open(name, value.as_object().unwrap_or(&Object::new()), text);
                 }
                 if let Out::Any(Any::String(content)) = &chunk.insert {
                     escape(content, text);
@@ -67,15 +71,21 @@ fn write<T: ReadTxn>(node: &XmlOut, txn: &T, text: &mut String, depth: usize) {
     }
 }
 
-fn open(name: &str, mut attributes: Vec<(String, String)>, text: &mut String) {
+fn open(name: &str, attributes: &Object, text: &mut String) {
     text.push('<');
     text.push_str(name);
-    attributes.sort();
     for (name, value) in attributes {
         text.push(' ');
-        text.push_str(&name);
+        text.push_str(name);
         text.push_str("=\"");
-        escape(&value, text);
+        match value {
+            Value::Str(value) => escape(value, text),
+            // An editor may have set one that is no text.
+            Value::Bool(truth) => text.push_str(&truth.to_string()),
+            Value::Float(float) => text.push_str(&float.to_string()),
+            Value::Int(int) => text.push_str(&int.to_string()),
+            Value::Array(_) | Value::Bytes(_) | Value::Null | Value::Object(_) => {}
+        }
         text.push('"');
     }
     text.push('>');
@@ -99,30 +109,41 @@ fn escape(content: &str, text: &mut String) {
     }
 }
 
-/// Returns the value of an attribute; an editor may have set one that is no text.
-fn plain(value: &Out) -> String {
-    match value {
-        Out::Any(Any::String(text)) => text.to_string(),
-        Out::Any(Any::Bool(truth)) => truth.to_string(),
-        Out::Any(Any::Number(Number::Int(int))) => int.to_string(),
-        Out::Any(Any::Number(Number::Float(float))) => float.to_string(),
-        _ => String::new(),
+/// A node on its way into a document. The nodes of yrs bring the code of all that it can insert.
+struct Planted<'a>(&'a XmlNode);
+
+impl XmlPrelim for Planted<'_> {}
+
+impl Prelim for Planted<'_> {
+    type Return = XmlOut;
+
+    fn into_content(self, _: &mut TransactionMut<'_>) -> (ItemContent, Option<Self>) {
+        let kind = match self.0 {
+            XmlNode::Element { name, .. } => TypeRef::XmlElement(name.as_str().into()),
+            XmlNode::Text(_) => TypeRef::XmlText,
+        };
+        (ItemContent::Type(Branch::new(kind)), Some(self))
+    }
+
+    fn integrate(self, txn: &mut TransactionMut<'_>, own: BranchPtr) {
+        match self.0 {
+            XmlNode::Text(text) => XmlTextRef::from(own).insert(txn, 0, text),
+            XmlNode::Element { attributes, children, .. } => {
+                let element = XmlElementRef::from(own);
+                for (name, value) in attributes {
+                    element.insert_attribute(txn, name.as_str(), value.as_str());
+                }
+                for (at, child) in (0..).zip(children) {
+                    element.insert(txn, at, Planted(child));
+                }
+            }
+        }
     }
 }
 
 /// Inserts a node before the child at a place that exists, or after the last.
-pub(super) fn insert<F: XmlFragment>(parent: &F, txn: &mut TransactionMut<'_>, at: u32, node: &XmlNode) {
-    match node {
-        XmlNode::Text(text) => _ = parent.insert(txn, at, XmlTextPrelim::new(text.as_str())),
-        XmlNode::Element { name, attributes, children } => {
-            let element = parent.insert(txn, at, XmlElementPrelim::empty(name.as_str()));
-            // One by one and in order: a prepared element would take them from a map in any order.
-            for (name, value) in attributes {
-                element.insert_attribute(txn, name.as_str(), value.as_str());
-            }
-            (0..).zip(children).for_each(|(at, child)| insert(&element, txn, at, child));
-        }
-    }
+pub(super) fn insert(root: &XmlFragmentRef, txn: &mut TransactionMut<'_>, at: u32, node: &XmlNode) {
+    root.insert(txn, at, Planted(node));
 }
 
 /// Reads a fragment. Errors: what is wrong with it, for a person.
