@@ -9,7 +9,7 @@ scenario('two browsers edit one text with CodeMirror, one offline for a while, a
   const bigPeer = await stage.bigPeer();
   const site = await stage.site();
   const options = { bigPeer, subscriptions: ['notes'] };
-  const peers = await Promise.all([0, 1].map(async () => stage.peer(await stage.context(), site, options)));
+  const peers = [await stage.peer(await stage.context(), site, options), await stage.peer(await stage.context(), site, options)];
   for (const peer of peers) await peer.inSync();
 
   // Neither knows of the other's field: both make it.
