@@ -189,6 +189,7 @@ export class Ditto {
 
   /** Saves what is in flight, ends sync and releases the store; later calls answer `store/closed`. */
   async close(): Promise<void> {
+    await this.store.endBindings();
     for (const observer of this.store.observers) observer.cancel();
     await this.#core.close();
   }

@@ -43,3 +43,5 @@ export type { ByteSource, TransferOptions, TransferProgress } from './stream.js'
 export { Sync } from './sync.js';
 export { Transaction, type TransactionCompletionAction, TransactionInfo, type TransactionOptions } from './transaction.js';
 export * from './transport-config.js';
+export { YDocBinding, type YDocOptions } from './y-doc.js';
+export type { YAwareness, YAwarenessChange, YDocument, YKind, YModule } from './y-types.js';

@@ -12,6 +12,8 @@ import { QueryResult } from './query-result.js';
 import { areLong } from './slices.js';
 import { isWriting } from './scope.js';
 import { runTransaction, type Transaction, type TransactionOptions } from './transaction.js';
+import { YDocBinding, type YDocOptions } from './y-doc.js';
+import type { YDocument } from './y-types.js';
 
 /** What can be passed for a parameter. */
 export type DQLQueryArgumentValue =
@@ -48,6 +50,7 @@ export class Store implements QueryExecuting {
   readonly attachmentFetchers: readonly AttachmentFetcher[] = Object.freeze([]);
   readonly #core: Core;
   readonly #durability: Durability | undefined;
+  readonly #bindings = new Set<YDocBinding<any>>();
   #observers: readonly StoreObserver[] = Object.freeze([]);
 
   /** @internal */
@@ -120,6 +123,29 @@ export class Store implements QueryExecuting {
    */
   transaction<T = 'commit' | 'rollback'>(scope: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
     return runTransaction(this, this.#core, scope, { durability: this.#durability, ...options });
+  }
+
+  /**
+   * Binds a TEXT, LIST or XML field to a `Y.Doc` of `yjs`, whose root is named `default`; editors bind to that document.
+   *
+   * Resolves when the document holds what is stored here. `path` is the field's name, or its names from the top. A field or
+   * document that is not there is made by the first edit.
+   */
+  async yDoc<D extends YDocument = any>(
+    collection: string,
+    id: DQLQueryArgumentValue,
+    path: string | readonly string[],
+    options: YDocOptions & { doc?: D | undefined },
+  ): Promise<YDocBinding<D>> {
+    const forget = () => this.#bindings.delete(binding);
+    const binding: YDocBinding<D> = new YDocBinding<D>(this.#core, { durability: this.#durability, ...options }, forget);
+    this.#bindings.add(binding);
+    return binding.start({ collection, id, path: typeof path === 'string' ? [path] : [...path] });
+  }
+
+  /** Writes what is typed into bound documents and ends the bindings. @internal */
+  async endBindings(): Promise<void> {
+    await Promise.allSettled([...this.#bindings].map((binding) => binding.destroy()));
   }
 
   /** Not supported yet. */

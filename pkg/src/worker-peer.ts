@@ -16,6 +16,7 @@ import { Slices } from './slices.js';
 import type { DQLQueryArguments } from './store.js';
 import { WorkerHost } from './worker-host.js';
 
+type Told = (message?: Uint8Array) => void;
 type Rows = (rows: RawRows) => void;
 
 /** @internal */
@@ -25,6 +26,7 @@ export class WorkerPeer implements Peer {
   readonly #host: WorkerHost;
   readonly #listener: Listener;
   readonly #observers = new Map<number, Rows>();
+  readonly #fields = new Map<number, Told>();
   #next = 1;
   #state: 'starting' | 'running' | 'gone' = 'starting';
 
@@ -63,6 +65,8 @@ export class WorkerPeer implements Peer {
         return this.#listener.event(args[0] as keyof EngineEvents, args[1] as never);
       case 'rows':
         return this.#observers.get(args[0])?.(args[1]);
+      case 'field':
+        return this.#fields.get(args[0])?.(args[1]);
       case 'refused':
         this.#observers.delete(args[0]);
         return this.#listener.event('failed', args[1]);
@@ -89,6 +93,7 @@ export class WorkerPeer implements Peer {
   #stop(): void {
     this.#state = 'gone';
     this.#observers.clear();
+    this.#fields.clear();
     this.#host.stop();
     this.#worker.terminate();
   }
@@ -138,6 +143,29 @@ export class WorkerPeer implements Peer {
 
   unsubscribe(id: number): void {
     this.#port.tell('unsubscribe', [id]);
+  }
+
+  async watchField(target: Uint8Array, callback: Told): Promise<number> {
+    const id = await this.#port.ask('watchField', [target]);
+    this.#fields.set(id, callback);
+    return id;
+  }
+
+  unwatchField(id: number): void {
+    this.#fields.delete(id);
+    this.#port.tell('unwatchField', [id]);
+  }
+
+  readField(id: number, known: Uint8Array): Promise<unknown> {
+    return this.#port.ask('readField', [id, known]);
+  }
+
+  writeField(id: number, kind: string, life: number | null | undefined, update: Uint8Array, durability?: string | null): Promise<unknown> {
+    return this.#port.ask('writeField', [id, kind, life, update, durability]);
+  }
+
+  say(id: number, message: Uint8Array): void {
+    this.#port.tell('say', [id, message]);
   }
 
   setSync(on: boolean): void {

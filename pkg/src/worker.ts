@@ -27,6 +27,8 @@ function serve(method: string, args: readonly any[]): unknown {
       return peer.execute(args[0], args[1], joined(args[2]), args[3]);
     case 'observe':
       return register(args[0], () => peer.observe(args[1], args[2], (rows: RawRows) => tellRows(args[0], rows)));
+    case 'watchField':
+      return watchField(args[0]);
     case 'subscribe':
       return register(args[0], () => peer.subscribe(args[1], args[2]));
     case 'observerReady':
@@ -65,6 +67,11 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
     at += piece.length;
   }
   return bytes;
+}
+
+async function watchField(target: Uint8Array): Promise<number> {
+  const number = (await peer.watchField(target, (message?: Uint8Array) => port.tell('field', [number, message]))) as number;
+  return number;
 }
 
 function tellRows(number: number, rows: RawRows): void {

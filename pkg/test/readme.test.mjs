@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
+import * as Y from 'yjs';
+
 import { Ditto, DittoConfig } from '../dist/index.js';
 
 const AsyncFunction = (async () => undefined).constructor;
@@ -28,8 +30,10 @@ for (const file of ['../../README.md', '../README.md']) {
     await ditto.store.execute('INSERT INTO cars DOCUMENTS (:car)', { car });
     for (const code of await examples(file)) {
       if (code.includes('INSERT INTO cars')) await ditto.store.execute('EVICT FROM cars');
-      await new AsyncFunction('ditto', 'console', code)(ditto, console);
+      await new AsyncFunction('ditto', 'console', 'Y', code)(ditto, console, Y);
     }
+    const note = await ditto.store.execute("SELECT body FROM notes WHERE _id = 'n1'");
+    if (file.startsWith('../../')) assert.equal(note.items[0].value.body, 'Bye, world');
     while (tables.length < 2) await new Promise((resolve) => setImmediate(resolve));
     const dear = { Name: 'amphicar', price: 90, at: '2024-07-01 12:00', place: 1 };
     assert.deepEqual(tables.slice(0, 2), [[dear], [{ car: 'c1', orders: 2, total: 100 }]]);

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use sync::recon::{Claim, Extent, Item, Range};
-use sync::{Credentials, Entry, Has, Hello, Message, RoundKind, SubRequest};
+use sync::{Credentials, Entry, Ephemeral, Has, Hello, Message, RoundKind, SubRequest};
 use value::{ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId};
 
 fn messages() -> Vec<(&'static str, Message)> {
@@ -56,6 +56,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("expect", Message::Expect { generation: 1, sub: 0, documents: 300, bytes: 70_000 }),
         ("signal", Message::Signal { from: peer("a"), to: peer("b"), hops: 4, payload: vec![1] }),
         ("presence", Message::Presence { entries: vec![Entry { peer: peer("a"), stamp: Hlc(5), body: vec![1] }] }),
+        ("ephemeral", Message::Ephemeral(Ephemeral { origin: 100, number: 7, hops: 4, topic: 9, payload: vec![1, 2] })),
         ("ping", Message::Ping),
         ("pong", Message::Pong),
         ("bye", Message::Bye { code: None }),

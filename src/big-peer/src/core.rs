@@ -9,6 +9,7 @@
 //! closed; no statement is left without an answer.
 
 mod boot;
+mod fields;
 mod worker;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use value::{ErrorCode, Failure, Object, Seq};
 
 use crate::link::Outbox;
 use crate::view::Persister;
+
+pub(crate) use fields::{FieldRequest, Subscriber};
 
 pub use boot::{BootError, DatabaseFiles, Options};
 
@@ -36,6 +39,8 @@ pub(crate) enum Request {
         /// Takes the answer.
         answer: oneshot::Sender<Result<Reply, Failure>>,
     },
+    /// Something about a rich field.
+    Field(FieldRequest),
     /// A message came.
     Frame(LinkId, Vec<u8>),
     /// A link is gone.

@@ -20,4 +20,5 @@ pub mod log;
 pub mod metrics;
 pub mod server;
 pub mod view;
+mod yjs;
 pub mod zones;

@@ -16,7 +16,7 @@ use crate::error::EditError;
 use crate::node::Shown;
 use crate::path::Path;
 use crate::register::{Entry, Register};
-use crate::rich::{Rich, RichKind};
+use crate::rich::{Edit, Fault, Known, Rich, RichKind};
 use crate::stamp::Stamp;
 use crate::types::{Declared, Type, Types};
 
@@ -80,15 +80,16 @@ impl<'a> Change<'a> {
                 let by = number.checked_sub(self.counter(path).value());
                 self.increment(path, by.ok_or_else(|| EditError::CounterOverflow(path.names()))?)?;
             }
-            (Some(Type::Text), Value::Str(text)) => self.put_text(path, text)?,
-            (Some(declared @ (Type::List | Type::Xml)), _) => return Err(EditError::Unsupported(declared)),
+            (Some(declared @ (Type::List | Type::Text | Type::Xml)), _) => {
+                self.edit_rich(path, kind_of(declared).expect("it is rich"), Edit::Set(value))?;
+            }
             (Some(Type::Map) | None, Value::Object(fields)) => {
                 self.put_map(path);
                 for (name, value) in fields {
                     self.put(&child(path, name)?, value)?;
                 }
             }
-            (Some(declared @ (Type::Attachment | Type::Map | Type::Text)), _) => {
+            (Some(declared @ (Type::Attachment | Type::Map)), _) => {
                 return Err(mistyped(path, declared, value));
             }
             (None, _) => self.put_register(path, Entry::Value(value.clone())),
@@ -157,13 +158,44 @@ impl<'a> Change<'a> {
         self.delta.leaf_mut(path).register = Some(Register::new(stamp, entry));
     }
 
-    fn put_text(&mut self, path: &Path, text: &str) -> Result<(), EditError> {
-        let known = self.base.leaf(path).and_then(|leaf| leaf.rich.as_deref());
-        let known = known.filter(|rich| rich.kind == RichKind::Text);
-        let delta = Rich::write(known, text, self.stamp, self.stamp_for(path));
-        let delta = delta.ok_or_else(|| EditError::Text(path.names()))?;
+    /// Edits the content at a path, of the declared kind or of the known one.
+    pub(crate) fn splice(&mut self, path: &Path, edit: Edit<'_>) -> Result<(), EditError> {
+        let kind = match self.declared.find(path.as_str()) {
+            Some(declared) => kind_of(declared),
+            None => {
+                let rich = self.base.leaf(path).and_then(|leaf| leaf.rich.as_ref());
+                rich.filter(|rich| rich.newest_live().is_some()).map(|rich| rich.kind)
+            }
+        };
+        self.edit_rich(path, kind.ok_or_else(|| EditError::NoContent(path.names()))?, edit)
+    }
+
+    /// Takes in what a Yjs client wrote, unless it is known.
+    pub(crate) fn receive(&mut self, path: &Path, kind: RichKind, update: &[u8]) -> Result<(), EditError> {
+        let delta = Rich::receive(self.known(path, kind), update, self.stamp_for(path));
+        if let Some(delta) = delta.ok_or_else(|| EditError::Update(path.names()))? {
+            self.delta.leaf_mut(path).rich = Some(Box::new(delta));
+        }
+        Ok(())
+    }
+
+    fn edit_rich(&mut self, path: &Path, kind: RichKind, edit: Edit<'_>) -> Result<(), EditError> {
+        let delta = Rich::edit(self.known(path, kind), edit, self.stamp, self.stamp_for(path));
+        let delta = delta.map_err(|fault| match fault {
+            Fault::Broken => EditError::Text(path.names()),
+            Fault::Halved => EditError::Halved(path.names()),
+            Fault::Range(length) => EditError::Range(path.names(), length),
+            Fault::Type(found) => EditError::Type { path: path.names(), declared: type_of(kind), found },
+            Fault::Xml(problem) => EditError::Xml(path.names(), problem),
+        })?;
         self.delta.leaf_mut(path).rich = Some(Box::new(delta));
         Ok(())
+    }
+
+    fn known(&self, path: &Path, kind: RichKind) -> Known<'_> {
+        let rich = self.base.leaf(path).and_then(|leaf| leaf.rich.as_deref());
+        let is_other = rich.is_some_and(|rich| rich.kind != kind);
+        Known { rich: rich.filter(|_| !is_other), kind, is_other }
     }
 
     fn counter(&self, path: &Path) -> Cow<'_, Counter> {
@@ -184,6 +216,24 @@ impl<'a> Change<'a> {
         let below = self.base.subtree(path).iter().filter_map(|(_, leaf)| leaf.newest_live()).max();
         let above = path.ancestors().filter_map(|ancestor| self.base.leaf(&ancestor)?.newest_hiding()).max();
         self.stamp.above(own.max(below).max(above))
+    }
+}
+
+/// Returns the kind of content of a declared type.
+fn kind_of(declared: Type) -> Option<RichKind> {
+    match declared {
+        Type::List => Some(RichKind::List),
+        Type::Text => Some(RichKind::Text),
+        Type::Xml => Some(RichKind::Xml),
+        Type::Attachment | Type::Counter | Type::Map | Type::PnCounter | Type::Register => None,
+    }
+}
+
+fn type_of(kind: RichKind) -> Type {
+    match kind {
+        RichKind::List => Type::List,
+        RichKind::Text => Type::Text,
+        RichKind::Xml => Type::Xml,
     }
 }
 

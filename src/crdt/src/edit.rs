@@ -15,6 +15,7 @@ use crate::change::{Change, check_name, child};
 use crate::document::Doc;
 use crate::error::EditError;
 use crate::path::Path;
+use crate::rich::Edit;
 use crate::stamp::Stamp;
 use crate::types::Types;
 
@@ -49,6 +50,17 @@ pub enum Op {
         /// The value.
         value: Value,
     },
+    /// Removes from a TEXT, LIST or XML at a place and inserts there. Places are UTF-16 code units, items or children.
+    Splice {
+        /// The names of the fields down to it.
+        path: Vec<String>,
+        /// Where; at most the length.
+        start: u64,
+        /// How much is removed.
+        delete: u64,
+        /// A string, an array or XML; nothing if it is missing.
+        insert: Option<Value>,
+    },
     /// Removes a field and everything below it, as far as it is known here.
     Unset {
         /// The names of the fields down to it.
@@ -63,6 +75,7 @@ impl Op {
             | Op::PnIncrement { path, .. }
             | Op::Restart { path, .. }
             | Op::Set { path, .. }
+            | Op::Splice { path, .. }
             | Op::Unset { path } => path,
         }
     }
@@ -153,8 +166,8 @@ fn apply(change: &mut Change<'_>, op: &Op) -> Result<(), EditError> {
         return Err(EditError::Opaque(path.names(), declared));
     }
     let value_depth = match op {
-        Op::Set { value, .. } => value.depth(),
-        Op::Increment { .. } | Op::PnIncrement { .. } | Op::Restart { .. } | Op::Unset { .. } => 1,
+        Op::Set { value, .. } | Op::Splice { insert: Some(value), .. } => value.depth(),
+        Op::Increment { .. } | Op::PnIncrement { .. } | Op::Restart { .. } | Op::Splice { .. } | Op::Unset { .. } => 1,
     };
     if path.depth() + value_depth > DEPTH_MAX {
         return Err(EditError::Depth);
@@ -169,6 +182,9 @@ fn apply(change: &mut Change<'_>, op: &Op) -> Result<(), EditError> {
         Op::Increment { by, .. } | Op::PnIncrement { by, .. } => change.increment(&path, *by)?,
         Op::Restart { with, .. } => change.restart(&path, *with),
         Op::Set { value, .. } => change.put(&path, value)?,
+        Op::Splice { start, delete, insert, .. } => {
+            change.splice(&path, Edit::Splice { start: *start, delete: *delete, insert: insert.as_ref() })?;
+        }
         Op::Unset { .. } => change.remove(&path),
     }
     Ok(())
@@ -186,7 +202,7 @@ pub(crate) fn check_depth(above: usize, object: &Object) -> Result<(), EditError
 /// Checks that the document stays within its size, and returns the delta.
 ///
 /// The bytes are counted exactly only when an upper bound is over the limit.
-fn sized(base: &Doc, change: Change<'_>) -> Result<Doc, EditError> {
+pub(crate) fn sized(base: &Doc, change: Change<'_>) -> Result<Doc, EditError> {
     if base.weight() + change.delta().weight() > DOCUMENT_BYTES_MAX {
         let mut merged = base.clone();
         merged.join(change.delta());

@@ -5,6 +5,7 @@ use std::fmt;
 use value::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX, FIELD_NAME_BYTES_MAX};
 use value::{ErrorCode, Failure};
 
+use crate::rich::RichKind;
 use crate::types::Type;
 
 /// Why an edit was refused; nothing was changed.
@@ -20,8 +21,16 @@ pub enum EditError {
     FieldName,
     /// Types are strict, and the field is not declared a counter.
     NoCounter(Vec<String>),
+    /// A place of a SPLICE is inside a character of a TEXT.
+    Halved(Vec<String>),
+    /// The field holds content of another kind.
+    Kind(Vec<String>, RichKind),
+    /// There is nothing to splice: no TEXT, LIST or XML is declared or known there.
+    NoContent(Vec<String>),
     /// The path is below a field that is one unit, such as a REGISTER.
     Opaque(Vec<String>, Type),
+    /// A SPLICE goes beyond the end; holds the length of the content.
+    Range(Vec<String>, u64),
     /// The path is empty: a document itself is neither set nor unset.
     Root,
     /// The document would be over 5 MiB in binary form; holds its size.
@@ -37,8 +46,12 @@ pub enum EditError {
         /// The type of the value.
         found: &'static str,
     },
-    /// This build merges fields of that type but cannot edit them.
-    Unsupported(Type),
+    /// The field belongs to another life of the document or its content was replaced: what was made for it is not for this.
+    Replaced(Vec<String>),
+    /// The bytes are no Yjs update (V1), or none that this database takes.
+    Update(Vec<String>),
+    /// The text is no XML, and why.
+    Xml(Vec<String>, &'static str),
 }
 
 impl EditError {
@@ -49,10 +62,17 @@ impl EditError {
             EditError::CounterOverflow(_) | EditError::Text(_) => ErrorCode::StoreCrdt,
             EditError::Depth => ErrorCode::ValidationDepthLimitExceeded,
             EditError::FieldName | EditError::Size(_) => ErrorCode::ValidationSizeLimitExceeded,
-            EditError::NoCounter(_) | EditError::Opaque(..) | EditError::Root | EditError::Type { .. } => {
-                ErrorCode::StoreCrdt
-            }
-            EditError::Unsupported(_) => ErrorCode::Unsupported,
+            EditError::Halved(_)
+            | EditError::Kind(..)
+            | EditError::NoContent(_)
+            | EditError::NoCounter(_)
+            | EditError::Opaque(..)
+            | EditError::Range(..)
+            | EditError::Replaced(_)
+            | EditError::Root
+            | EditError::Type { .. }
+            | EditError::Update(_)
+            | EditError::Xml(..) => ErrorCode::StoreCrdt,
         }
     }
 }
@@ -64,12 +84,28 @@ impl fmt::Display for EditError {
             EditError::CounterOverflow(path) => write!(f, "the counter {} overflows", path.join(".")),
             EditError::Depth => write!(f, "a document is nested at most {DEPTH_MAX} levels deep"),
             EditError::FieldName => write!(f, "a field's name has at most {FIELD_NAME_BYTES_MAX} bytes"),
+            EditError::Halved(path) => {
+                write!(f, "SPLICE would cut a character of {} in two; places are UTF-16 code units", path.join("."))
+            }
+            EditError::Kind(path, kind) => {
+                write!(f, "{} is a {}, not what it was bound as", path.join("."), kind.name())
+            }
+            EditError::NoContent(path) => {
+                let path = path.join(".");
+                write!(f, "{path} is no TEXT, LIST or XML to splice; declare it: COLLECTION name ({path} TEXT)")
+            }
             EditError::NoCounter(path) => {
                 let path = path.join(".");
                 write!(f, "in strict mode {path} is no counter unless it is declared: COLLECTION name ({path} COUNTER)")
             }
             EditError::Opaque(path, kind) => {
                 write!(f, "{} is below a field declared {}, which is written only whole", path.join("."), kind.name())
+            }
+            EditError::Range(path, length) => {
+                write!(f, "SPLICE goes beyond the end of {}, which has a length of {length}", path.join("."))
+            }
+            EditError::Replaced(path) => {
+                write!(f, "{} was deleted or replaced by other content; bind the field again", path.join("."))
             }
             EditError::Root => write!(f, "SET and UNSET need the name of a field"),
             EditError::Size(bytes) => {
@@ -79,7 +115,8 @@ impl fmt::Display for EditError {
             EditError::Type { path, declared, found } => {
                 write!(f, "{} is declared {}, and the value is of type {found}", path.join("."), declared.name())
             }
-            EditError::Unsupported(kind) => write!(f, "fields declared {} cannot be edited yet", kind.name()),
+            EditError::Update(path) => write!(f, "what came for {} is no Yjs update (V1)", path.join(".")),
+            EditError::Xml(path, problem) => write!(f, "the XML for {} has {problem}", path.join(".")),
         }
     }
 }

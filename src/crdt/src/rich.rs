@@ -1,4 +1,4 @@
-//! Rich content: a yrs document in one leaf. The only file that names yrs.
+//! Rich content: a yrs document in one leaf. Only this file and its folder name yrs.
 //!
 //! In: V1 updates, whole or partial, in any order. Out: the *state*, the V1 form of everything received without a gap, and
 //! the *pending* updates whose predecessors are still missing, kept as they came. So the join is a union of updates, and the
@@ -8,26 +8,30 @@
 //!
 //! Invariants, as absences: no panic (no blocking transaction, no `encode_state_as_update`, which unwraps while something is
 //! pending; offsets are computed from the text they are applied to); no random client id (it is the hash of the
-//! transaction's tick); no V2 encoding, which yrs 0.28 cannot read back behind a gap; nothing but the names of types leaves this file.
+//! transaction's tick); no V2 encoding, which yrs 0.28 cannot read back behind a gap; nothing but the names of types leaves this folder.
 //!
 //! Cost: every edit and join decodes the whole state, some µs a KB. A client id is spent on each edit of a statement, about
 //! 30 bytes for ever; an editor bound through Yjs spends one a session.
 
+mod content;
+mod list;
+mod union;
+mod xml;
+
 use std::collections::BTreeSet;
 
-use value::{Value, Writer, hash64};
-use yrs::types::ToJson;
+use value::{Hlc, Value, Writer, cbor, hash64};
+use yrs::Update;
 use yrs::updates::decoder::Decode;
-use yrs::{
-    Any, Array, ClientID, GetString, Number, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update,
-    WriteTxn,
-};
 
 use crate::stamp::Stamp;
-use crate::yjs_format::is_well_formed;
+use crate::yjs_format::{is_state_vector, is_well_formed};
 
-/// Name of the root type in the Y.Doc.
-const ROOT: &str = "default";
+pub(crate) use content::{Edit, Fault};
+
+/// The generation of all content that is created where there was none: concurrent creations are one generation, so none is
+/// lost. It is greater than that of an INITIAL document, which loses to every edit, and less than any other.
+const CREATION: Stamp = Stamp { hlc: Hlc::ZERO, actor: u64::MAX };
 
 /// Which yrs type the root is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +42,17 @@ pub enum RichKind {
     Text,
     /// A Y.XmlFragment.
     Xml,
+}
+
+impl RichKind {
+    /// Returns the name as the language says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RichKind::List => "LIST",
+            RichKind::Text => "TEXT",
+            RichKind::Xml => "XML",
+        }
+    }
 }
 
 /// A yrs document as a join semilattice.
@@ -57,31 +72,42 @@ pub(crate) struct Rich {
 }
 
 impl Rich {
-    /// Returns the delta by which `known` (or nothing) becomes that text; `None` if the known state cannot be read.
+    /// Returns the delta of an edit of what is known, which is of that kind or nothing.
     ///
-    /// What the text has in common with the known one at its start and end stays, so concurrent edits merge. `tick` names
-    /// the yrs client; `stamp` is the tick, moved above what is overwritten.
-    pub(crate) fn write(known: Option<&Rich>, text: &str, tick: Stamp, stamp: Stamp) -> Option<Rich> {
-        let update = splice(known.map_or(&[], |known| &known.state), text, client_of(tick))?;
-        let mut delta = Rich {
-            kind: RichKind::Text,
-            generation: known.map_or(stamp, |known| known.generation),
-            last: stamp,
-            removed: None,
-            state: Vec::new(),
-            pending: BTreeSet::new(),
+    /// `tick` names the yrs client; `stamp` is the tick, moved above what is overwritten.
+    pub(crate) fn edit(known: Known<'_>, edit: Edit<'_>, tick: Stamp, stamp: Stamp) -> Result<Rich, Fault> {
+        let (kind, state) = (known.kind, known.rich.map_or(&[][..], |known| &known.state));
+        let client = match edit {
+            Edit::Set(value) if known.is_creation(stamp) => client_of_creation(kind, value),
+            Edit::Clear | Edit::Set(_) | Edit::Splice { .. } => client_of(tick),
         };
+        let update = content::edit(state, kind, edit, client)?;
+        let mut delta = known.delta(stamp);
         delta.absorb(update.into_iter().collect());
-        Some(delta)
+        Ok(delta)
     }
 
-    /// Returns the delta of a removal: the known text is deleted, and a concurrent insertion will show alone.
+    /// Returns the delta of an update that a Yjs client made; nothing if all of it is known, `None` if it is no update.
+    pub(crate) fn receive(known: Known<'_>, update: &[u8], stamp: Stamp) -> Option<Option<Rich>> {
+        if !is_update(update) {
+            return None;
+        }
+        // Clients send all they have whenever they come back; that is no edit.
+        let shown = known.rich.filter(|rich| rich.newest_live().is_some());
+        if shown.is_some_and(|rich| !rich.clone().absorb(BTreeSet::from([update.to_vec()]))) {
+            return Some(None);
+        }
+        let mut delta = known.delta(stamp);
+        if update != Update::EMPTY_V1 {
+            delta.absorb(BTreeSet::from([update.to_vec()]));
+        }
+        Some(Some(delta))
+    }
+
+    /// Returns the delta of a removal: what is known is deleted, and a concurrent insertion will show alone.
     pub(crate) fn remove(&self) -> Rich {
-        let update = match self.kind {
-            // The client id is never used: an edit to no text inserts nothing.
-            RichKind::Text => splice(&self.state, "", 0).flatten(),
-            RichKind::List | RichKind::Xml => None,
-        };
+        // The client id is never used: an edit to nothing inserts nothing.
+        let update = content::edit(&self.state, self.kind, Edit::Clear, 0).ok().flatten();
         let mut delta = Rich { removed: Some(self.last), state: Vec::new(), pending: BTreeSet::new(), ..self.clone() };
         delta.absorb(update.into_iter().collect());
         delta
@@ -126,7 +152,7 @@ impl Rich {
         }
         let mut all = news;
         all.extend(self.pending.iter().cloned());
-        let Some((state, pending)) = settle(&self.state, &all) else {
+        let Some((state, pending)) = union::settle(&self.state, &all) else {
             let changed = all != self.pending;
             self.pending = all;
             return changed;
@@ -148,21 +174,43 @@ impl Rich {
 
     /// Returns what a reader sees: the text, the items of the list, or the XML as text.
     pub(crate) fn value(&self) -> Value {
-        let Some(doc) = load(&self.state, 0) else { return Value::Null };
-        let Ok(mut txn) = doc.try_transact_mut() else { return Value::Null };
-        match self.kind {
-            RichKind::List => {
-                let list = txn.get_or_insert_array(ROOT);
-                Value::Array(list.iter(&txn).map(|item| from_any(&item.to_json(&txn), 0)).collect())
-            }
-            RichKind::Text => Value::Str(txn.get_or_insert_text(ROOT).get_string(&txn)),
-            RichKind::Xml => Value::Str(txn.get_or_insert_xml_fragment(ROOT).get_string(&txn)),
-        }
+        content::value(&self.state, self.kind)
     }
 
     /// Returns the state as an update that yjs takes.
     pub(crate) fn state_v1(&self) -> Vec<u8> {
         if self.state.is_empty() { Update::EMPTY_V1.to_vec() } else { self.state.clone() }
+    }
+
+    /// Returns what a Yjs client lacks that has come as far as a state vector says, and how far it has come then; `None` if that is none.
+    pub(crate) fn lacking(&self, known: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        if is_state_vector(known) { union::lacking(&self.state, known) } else { None }
+    }
+}
+
+/// What is at a path before an edit.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// Content of that kind.
+    pub(crate) rich: Option<&'a Rich>,
+    /// The kind of the edit.
+    pub(crate) kind: RichKind,
+    /// There is content of another kind.
+    pub(crate) is_other: bool,
+}
+
+impl Known<'_> {
+    /// Says whether an edit is the first of all; that of an INITIAL document keeps to itself, so that two seeds are not added up.
+    fn is_creation(&self, stamp: Stamp) -> bool {
+        self.rich.is_none() && !self.is_other && stamp.hlc != Hlc::ZERO
+    }
+
+    /// Returns a delta without content.
+    fn delta(&self, stamp: Stamp) -> Rich {
+        let creation = if self.is_creation(stamp) { CREATION } else { stamp };
+        let generation = self.rich.map_or(creation, |known| known.generation);
+        let (state, pending) = (Vec::new(), BTreeSet::new());
+        Rich { kind: self.kind, generation, last: stamp, removed: None, state, pending }
     }
 }
 
@@ -171,116 +219,18 @@ pub(crate) fn is_update(bytes: &[u8]) -> bool {
     is_well_formed(bytes) && Update::decode_v1(bytes).is_ok()
 }
 
+/// Returns the client id of a creation: of what is written, so that the same content written on two peers is one and not
+/// two. It stands for that content alone, since nothing else is ever written under it.
+fn client_of_creation(kind: RichKind, value: &Value) -> u64 {
+    let mut writer = Writer::new();
+    writer.u8(kind as u8).bytes(&cbor::encode(value));
+    hash64(&writer.finish()) >> 11
+}
+
 /// Returns the client id of an edit: 53 bits, as JavaScript can hold. A tick is never used twice, not even by a writer that
 /// forgot the document, so no client id ever stands for two different texts.
 fn client_of(tick: Stamp) -> u64 {
     let mut writer = Writer::new();
     writer.fixed64(tick.hlc.0).fixed64(tick.actor);
     hash64(&writer.finish()) >> 11
-}
-
-/// Makes a yrs document from a state; `None` if that cannot be read.
-fn load(state: &[u8], client: u64) -> Option<yrs::Doc> {
-    let mut options = Options::with_guid_and_client_id("".into(), ClientID::new(client));
-    options.offset_kind = OffsetKind::Utf16;
-    let doc = yrs::Doc::with_options(options);
-    if !state.is_empty() {
-        let update = Update::decode_v1(state).ok()?;
-        doc.try_transact_mut().ok()?.apply_update(update).ok()?;
-    }
-    Some(doc)
-}
-
-/// Returns the update that turns the text of a state into another one: `Some(None)` if they are equal.
-fn splice(state: &[u8], text: &str, client: u64) -> Option<Option<Vec<u8>>> {
-    let doc = load(state, client)?;
-    let mut txn = doc.try_transact_mut().ok()?;
-    let root = txn.get_or_insert_text(ROOT);
-    let old = root.get_string(&txn);
-    let start: usize = old.chars().zip(text.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
-    let (old_rest, new_rest) = (&old[start..], &text[start..]);
-    let common = old_rest.chars().rev().zip(new_rest.chars().rev()).take_while(|(a, b)| a == b);
-    let end: usize = common.map(|(a, _)| a.len_utf8()).sum();
-    let (cut, put) = (&old_rest[..old_rest.len() - end], &new_rest[..new_rest.len() - end]);
-    if cut.is_empty() && put.is_empty() {
-        return Some(None);
-    }
-    let at = utf16_len(&old[..start]);
-    if at + utf16_len(cut) > root.len(&txn) {
-        return None;
-    }
-    if !cut.is_empty() {
-        root.remove_range(&mut txn, at, utf16_len(cut));
-    }
-    root.insert(&mut txn, at, put);
-    Some(Some(txn.encode_update_v1()))
-}
-
-fn utf16_len(text: &str) -> u32 {
-    text.encode_utf16().count() as u32
-}
-
-/// Applies to a state every update that then has no gap; returns the new state and the rest, `None` if the state is broken.
-///
-/// An update that is not whole after *all* were applied is not whole after any part of them, so dropping those and trying
-/// again ends at the one greatest part, whatever the order of arrival.
-fn settle(state: &[u8], all: &BTreeSet<Vec<u8>>) -> Option<(Vec<u8>, BTreeSet<Vec<u8>>)> {
-    let mut whole: BTreeSet<&Vec<u8>> = all.iter().collect();
-    while !whole.is_empty() {
-        let doc = load(state, 0)?;
-        let mut gaps: Vec<&Vec<u8>> = whole.iter().copied().filter(|update| !apply(&doc, update)).collect();
-        if gaps.is_empty() {
-            let reached = doc.try_transact().ok()?.state_vector();
-            gaps = whole.iter().copied().filter(|update| !is_covered(update, &reached)).collect();
-        }
-        if gaps.is_empty() {
-            let pending = all.iter().filter(|update| !whole.contains(update)).cloned().collect();
-            return Some((canonical(&doc)?, pending));
-        }
-        gaps.iter().for_each(|gap| {
-            whole.remove(*gap);
-        });
-    }
-    Some((state.to_vec(), all.clone()))
-}
-
-fn apply(doc: &yrs::Doc, update: &[u8]) -> bool {
-    let Ok(update) = Update::decode_v1(update) else { return false };
-    doc.try_transact_mut().is_ok_and(|mut txn| txn.apply_update(update).is_ok())
-}
-
-/// Says whether everything an update inserts or deletes was reached: yrs holds a client's clock at its first gap.
-fn is_covered(update: &[u8], reached: &StateVector) -> bool {
-    let Ok(update) = Update::decode_v1(update) else { return false };
-    let inserts = update.insertions(true);
-    let mut ids = inserts.iter().chain(update.delete_set().iter());
-    ids.all(|(client, ranges)| ranges.iter().all(|range| range.end <= reached.get(client)))
-}
-
-/// Returns the state in the one form that does not depend on the order of updates.
-///
-/// Blocks that arrived apart stay apart until a fresh document joins all neighbours, so the state goes through one.
-fn canonical(doc: &yrs::Doc) -> Option<Vec<u8>> {
-    let state = doc.try_transact().ok()?.encode_diff_v1(&StateVector::default());
-    let state = load(&state, 0)?.try_transact().ok()?.encode_diff_v1(&StateVector::default());
-    Some(if state == Update::EMPTY_V1 { Vec::new() } else { state })
-}
-
-fn from_any(any: &Any, depth: usize) -> Value {
-    match any {
-        _ if depth >= value::limits::DEPTH_MAX => Value::Null,
-        Any::Null | Any::Undefined => Value::Null,
-        Any::Bool(truth) => Value::Bool(*truth),
-        Any::Number(Number::Int(int)) => Value::Int(*int),
-        Any::Number(Number::Float(float)) if float.is_finite() => Value::Float(*float),
-        Any::Number(Number::Float(_)) => Value::Null,
-        Any::String(text) => Value::Str(text.to_string()),
-        Any::Buffer(bytes) => Value::Bytes(bytes.to_vec()),
-        Any::Array(items) => Value::Array(items.iter().map(|item| from_any(item, depth + 1)).collect()),
-        Any::Map(fields) => {
-            let mut object = value::Object::new();
-            object.extend(fields.iter().map(|(name, field)| (name.clone(), from_any(field, depth + 1))));
-            Value::Object(object)
-        }
-    }
 }

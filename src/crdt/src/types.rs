@@ -9,7 +9,7 @@ pub enum Type {
     Attachment,
     /// Sums of increments, with SET and RESTART.
     Counter,
-    /// A yrs list. Kept and merged, not yet editable.
+    /// A yrs list: items merge one by one.
     List,
     /// Fields that merge one by one.
     Map,
@@ -19,7 +19,7 @@ pub enum Type {
     Register,
     /// A yrs text: concurrent edits interleave.
     Text,
-    /// A yrs XML fragment. Kept and merged, not yet editable.
+    /// A yrs XML fragment: its text is that of `rich/xml.rs`.
     Xml,
 }
 

@@ -4,12 +4,13 @@
 //! checked, recurses without bound into nested values, adds clocks without a check, and takes client ids over 53 bits. So
 //! bytes from outside are first walked here, without keeping anything.
 //!
-//! In: bytes. Out: whether they are one well-formed update and nothing more. Refused though Yjs knows it: subdocuments, weak
+//! In: bytes. Out: whether they are one well-formed update and nothing more, and where it holds objects. Refused though Yjs knows it: subdocuments, weak
 //! links, XML hooks and the JSON content of Yjs before version 13.
 //!
 //! Source: `ContentX.write` and `UpdateEncoderV1` in yjs 13, `lib0/encoding` for the primitives.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use value::limits::DEPTH_MAX;
 use value::{DecodeError, Reader};
@@ -23,12 +24,58 @@ const HAS_PARENT_SUB: u8 = 0x20;
 const HAS_RIGHT_ORIGIN: u8 = 0x40;
 const HAS_ORIGIN: u8 = 0x80;
 
-/// Says whether the bytes are one well-formed update.
-pub(crate) fn is_well_formed(bytes: &[u8]) -> bool {
-    update(&mut Reader::new(bytes)).is_ok()
+/// A part of an update that may hold objects.
+#[derive(Debug)]
+pub(crate) struct Region {
+    pub(crate) kind: RegionKind,
+    pub(crate) range: Range<usize>,
 }
 
-fn update(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegionKind {
+    /// JSON text, without its length.
+    Json,
+    /// A value of a list or map.
+    Value,
+}
+
+/// What a walk notes: nothing, or the regions of an update of so many bytes.
+enum Notes {
+    Nothing,
+    Regions(usize, Vec<Region>),
+}
+
+impl Notes {
+    fn take(&mut self, kind: RegionKind, left_before: usize, left_after: usize) {
+        if let Notes::Regions(length, regions) = self {
+            regions.push(Region { kind, range: *length - left_before..*length - left_after });
+        }
+    }
+}
+
+/// Says whether the bytes are one well-formed update.
+pub(crate) fn is_well_formed(bytes: &[u8]) -> bool {
+    update(&mut Reader::new(bytes), &mut Notes::Nothing).is_ok()
+}
+
+/// Returns the parts of an update that may hold objects, ascending.
+pub(crate) fn regions(bytes: &[u8]) -> Result<Vec<Region>, DecodeError> {
+    let mut notes = Notes::Regions(bytes.len(), Vec::new());
+    update(&mut Reader::new(bytes), &mut notes)?;
+    match notes {
+        Notes::Nothing => Ok(Vec::new()),
+        Notes::Regions(_, regions) => Ok(regions),
+    }
+}
+
+/// Says whether the bytes are one state vector: how far a client has come, per author.
+pub(crate) fn is_state_vector(bytes: &[u8]) -> bool {
+    let mut reader = Reader::new(bytes);
+    let walked = count(&mut reader).and_then(|clients| (0..clients).try_for_each(|_| id(&mut reader)));
+    walked.and_then(|()| reader.finish()).is_ok()
+}
+
+fn update(reader: &mut Reader<'_>, notes: &mut Notes) -> Result<(), DecodeError> {
     let mut clients = BTreeSet::new();
     for _ in 0..count(reader)? {
         let blocks = count(reader)?;
@@ -37,7 +84,7 @@ fn update(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         }
         let mut clock = number(reader, CLOCK_MAX)?;
         for _ in 0..blocks {
-            clock += block(reader)?;
+            clock += block(reader, notes)?;
             if clock > CLOCK_MAX {
                 return Err(DecodeError::Limit("clock"));
             }
@@ -67,7 +114,7 @@ fn deletions(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
 }
 
 /// Reads a block; returns how many clocks it takes.
-fn block(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+fn block(reader: &mut Reader<'_>, notes: &mut Notes) -> Result<u64, DecodeError> {
     let info = reader.u8()?;
     // 0 is a collected block and 10 a gap.
     if info == 0 || info == 10 {
@@ -89,10 +136,10 @@ fn block(reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
             text(reader)?;
         }
     }
-    content(info & 0x1f, reader)
+    content(info & 0x1f, reader, notes)
 }
 
-fn content(kind: u8, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
+fn content(kind: u8, reader: &mut Reader<'_>, notes: &mut Notes) -> Result<u64, DecodeError> {
     match kind {
         // Deleted.
         1 => return length(reader),
@@ -101,10 +148,10 @@ fn content(kind: u8, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
         // Text, counted in UTF-16 code units.
         4 => return Ok(text(reader)?.encode_utf16().count() as u64),
         // Embedded JSON; a format is a key and JSON.
-        5 => text(reader).map(|_| ())?,
+        5 => json(reader, notes)?,
         6 => {
             text(reader)?;
-            text(reader)?;
+            json(reader, notes)?;
         }
         // A nested type; an XML element has a name.
         7 => match reader.u8()? {
@@ -116,7 +163,12 @@ fn content(kind: u8, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
         8 => {
             let values = count(reader)?;
             for _ in 0..values {
+                let before = reader.remaining();
+                let may_hold = matches!(reader.peek()?, 117 | 118);
                 any(reader, DEPTH_MAX)?;
+                if may_hold {
+                    notes.take(RegionKind::Value, before, reader.remaining());
+                }
             }
             return Ok(values as u64);
         }
@@ -125,7 +177,16 @@ fn content(kind: u8, reader: &mut Reader<'_>) -> Result<u64, DecodeError> {
     Ok(1)
 }
 
-fn any(reader: &mut Reader<'_>, depth_left: usize) -> Result<(), DecodeError> {
+fn json(reader: &mut Reader<'_>, notes: &mut Notes) -> Result<(), DecodeError> {
+    let json = text(reader)?;
+    if json.starts_with(['{', '[']) {
+        notes.take(RegionKind::Json, reader.remaining() + json.len(), reader.remaining());
+    }
+    Ok(())
+}
+
+/// Reads a value of a list or map.
+pub(crate) fn any(reader: &mut Reader<'_>, depth_left: usize) -> Result<(), DecodeError> {
     if depth_left == 0 {
         return Err(DecodeError::Limit("depth"));
     }

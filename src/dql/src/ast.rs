@@ -184,7 +184,7 @@ pub struct Target {
     pub span: Span,
 }
 
-/// What APPLY does to a counter.
+/// What APPLY does to a counter, a text, a list or an XML.
 #[derive(Clone, Debug)]
 pub enum Application {
     /// `INCREMENT BY n`
@@ -193,6 +193,8 @@ pub enum Application {
     PnIncrement(Expr),
     /// `RESTART [WITH n]`
     Restart(Option<Expr>),
+    /// `SPLICE (start, delete [, insert])`: two or three expressions.
+    Splice(Vec<Expr>),
 }
 
 /// `DELETE FROM` and `EVICT FROM`

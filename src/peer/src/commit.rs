@@ -8,6 +8,7 @@ use value::{ErrorCode, Failure, Hlc, Seq, StoreId, hash64};
 use crate::cursor::{Cursor, Cursors};
 use crate::draft::{Draft, Effect, Write};
 use crate::engine::Engine;
+use crate::field::FieldJob;
 use crate::index::{self, IndexJob};
 use crate::io::{CommitOutcome, LinkId, Output, Reply, Ticket};
 use crate::log_tail::{LogEntry, Via};
@@ -160,7 +161,7 @@ impl<S: Store> Engine<S> {
             // An eviction or a repair forgets cursors, so no unit that moves them may share its commit. A change of the
             // indexes goes with no change of documents.
             let forgets = match &job {
-                Job::Begin { .. } | Job::Import(_) | Job::Remote(_) => false,
+                Job::Begin { .. } | Job::Field(_) | Job::Import(_) | Job::Remote(_) => false,
                 Job::Index(_) | Job::Reap(_) | Job::Repair => true,
                 Job::Statement { prepared, .. } => prepared.is_eviction(),
             };
@@ -188,6 +189,7 @@ impl<S: Store> Engine<S> {
     fn evaluate(&mut self, job: &Job) -> Result<(), ReadError> {
         match job {
             Job::Begin { .. } => panic!("a transaction is opened before its turn to be evaluated"),
+            Job::Field(job) => self.evaluate_field(job),
             Job::Import(import) => self.evaluate_import(import),
             Job::Index(job) => {
                 self.evaluate_index(job);
@@ -352,8 +354,11 @@ impl<S: Store> Engine<S> {
             return self.break_down(error.failure());
         }
         match &changes {
-            Some(changes) => self.tell_observers(changes),
-            None => self.observers.values_mut().for_each(|observer| observer.mark_anyway()),
+            Some(changes) => {
+                self.tell_observers(changes);
+                self.tell_watches(Some(changes));
+            }
+            None => self.mark_observers(),
         }
         let (parts, metas) = draft.into_parts();
         if let Some(changes) = &changes {
@@ -421,6 +426,7 @@ impl<S: Store> Engine<S> {
         for job in std::mem::take(&mut self.pipeline.jobs) {
             match job {
                 Job::Begin { ticket, .. }
+                | Job::Field(FieldJob { ticket, .. })
                 | Job::Import(Import { ticket, .. })
                 | Job::Index(IndexJob { ticket: Some(ticket), .. })
                 | Job::Statement { ticket, .. } => self.reply(ticket, Err(failure.clone())),

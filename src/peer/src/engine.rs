@@ -13,6 +13,7 @@ use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap, Va
 
 use crate::config::{Boot, Config, Role};
 use crate::cursor::Cursors;
+use crate::field::Fields;
 use crate::history::History;
 use crate::index::{IndexJob, IndexListing, Indexes};
 use crate::io::{IndexWalk, Input, ObserverId, Output, PageRequest, Status, SubscriptionId, Ticket};
@@ -64,6 +65,7 @@ pub struct Engine<S> {
     /// Pages of stored documents that wait for their turn or for blocks.
     pub(crate) pages: Vec<(Ticket, PageRequest)>,
     pub(crate) index_walks: Vec<(Ticket, Box<IndexWalk>)>,
+    pub(crate) fields: Fields,
     pub(crate) observers: SmallMap<ObserverId, Observer>,
     /// What they look at; nothing since there are others.
     pub(crate) watched: Option<Watched>,
@@ -124,6 +126,7 @@ impl<S: Store> Engine<S> {
             reads: Vec::new(),
             pages: Vec::new(),
             index_walks: Vec::new(),
+            fields: Fields::default(),
             observers: SmallMap::new(),
             watched: None,
             subscriptions: SmallMap::new(),
@@ -200,8 +203,10 @@ impl<S: Store> Engine<S> {
             Input::Online => self.online(),
             Input::Page { ticket, request } => self.page(ticket, request),
             Input::PeerSeen { peer } => self.peer_seen(peer),
+            Input::ReadField { ticket, field, known } => self.read_field(ticket, field, known),
             Input::Rebooted { ticket, image } => self.rebooted(ticket, image),
             Input::Reloaded { ticket, manifest } => self.reloaded(ticket, manifest),
+            Input::Say { topic, payload } => self.say(topic, payload),
             Input::Seated { slot } => self.config.slot = slot,
             Input::SetProfile { device_name, metadata } => self.set_profile(device_name, metadata),
             Input::Signal { to, payload } => self.send_signal(to, payload),
@@ -217,7 +222,10 @@ impl<S: Store> Engine<S> {
                 self.watched = None;
             }
             Input::Unsubscribe { subscription } => self.unsubscribe(subscription),
+            Input::UnwatchField { watch } => self.unwatch_field(watch),
             Input::WalkIndexes { ticket, walk } => self.walk_indexes(ticket, walk),
+            Input::WatchField { watch, field } => self.watch_field(watch, field),
+            Input::WriteField { ticket, write, durability } => self.write_field(ticket, write, durability),
         }
         self.advance();
     }
@@ -262,6 +270,7 @@ impl<S: Store> Engine<S> {
             while self.run_pipeline() {}
             self.run_transactions();
             self.run_reads();
+            self.run_fields();
             self.run_pages();
             self.run_index_walks();
             self.run_observers();
@@ -387,7 +396,8 @@ impl<S: Store> Engine<S> {
         let reads = std::mem::take(&mut self.reads).into_iter().map(|(ticket, _)| ticket);
         let pages = std::mem::take(&mut self.pages).into_iter().map(|(ticket, _)| ticket);
         let walks = std::mem::take(&mut self.index_walks).into_iter().map(|(ticket, _)| ticket);
-        for ticket in reads.chain(pages).chain(walks) {
+        let fields = self.fields.take_tickets();
+        for ticket in reads.chain(pages).chain(walks).chain(fields) {
             self.reply(ticket, Err(failure.clone()));
         }
         self.fail_transactions(&failure);

@@ -44,6 +44,7 @@ impl<S: Store> Engine<S> {
                     sub.expected = Some((documents, bytes));
                 }
             }
+            Message::Ephemeral(message) => self.ephemeral_heard(id, message),
             Message::Presence { entries } => self.presence_heard(id, entries),
             Message::Signal { from, to, hops, payload } => self.signal_heard(from, to, hops, payload),
             Message::Recon { generation, sub, round, ranges } => self.round_heard(id, generation, sub, (round, ranges)),

@@ -9,9 +9,12 @@ use crate::record::DocState;
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
 use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
+mod field;
 mod shown;
 
+pub use crdt::{Lacking, RichKind};
 pub use dql::{Index, IndexKey};
+pub use field::{Field, FieldWrite, WatchId};
 
 pub use crate::index::{IndexChange, IndexDefinition, IndexListing, IndexWalk};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
@@ -243,6 +246,15 @@ pub enum Input {
         /// Who.
         peer: PeerKey,
     },
+    /// Asks what a Yjs client lacks of a field. Reply: `Field`.
+    ReadField {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Which.
+        field: Field,
+        /// The client's state vector (V1); empty for a new client.
+        known: Vec<u8>,
+    },
     /// Answers `Reboot`.
     Rebooted {
         /// Of the reboot.
@@ -256,6 +268,13 @@ pub enum Input {
         ticket: Ticket,
         /// The manifest that the device holds now; `None`: it holds none.
         manifest: Result<Option<Vec<u8>>, Failure>,
+    },
+    /// Says something to whoever cares for a topic, without its being kept; only an engine with links does.
+    Say {
+        /// `Field::topic`.
+        topic: u64,
+        /// Opaque, at most 16 KiB.
+        payload: Vec<u8>,
     },
     /// This tab came back and has another number among the co-writers of its store.
     Seated {
@@ -301,12 +320,34 @@ pub enum Input {
         /// Which.
         subscription: SubscriptionId,
     },
+    /// Ends a watch.
+    UnwatchField {
+        /// Which.
+        watch: WatchId,
+    },
     /// Compares some more index rows with the documents. Reply: `IndexesWalked`.
     WalkIndexes {
         /// Of the reply.
         ticket: Ticket,
         /// How far it is.
         walk: Box<IndexWalk>,
+    },
+    /// Tells from now on when the document of a field was changed.
+    WatchField {
+        /// Its id.
+        watch: WatchId,
+        /// Which.
+        field: Field,
+    },
+    /// Takes in what a Yjs client wrote. Reply: `Field` with the life of the field and nothing that it lacks; `store/crdt`
+    /// for what is no update and for a field that was deleted or replaced.
+    WriteField {
+        /// Of the reply.
+        ticket: Ticket,
+        /// What and where.
+        write: FieldWrite,
+        /// What it must survive before the reply.
+        durability: Durability,
     },
 }
 
@@ -361,6 +402,11 @@ pub enum Output {
         /// To whom.
         target: DialTarget,
     },
+    /// The document of a watched field was changed. What is lacking is told when it is asked for.
+    FieldChanged {
+        /// Which.
+        watch: WatchId,
+    },
     /// Read blocks. Answer: `Loaded` or `LoadFailed`.
     Load {
         /// Of the answer.
@@ -406,6 +452,13 @@ pub enum Output {
         /// Its answer.
         result: Result<Reply, Failure>,
     },
+    /// Something was said by another peer.
+    Said {
+        /// `Field::topic`.
+        topic: u64,
+        /// Opaque.
+        payload: Vec<u8>,
+    },
     /// Send a message on a link, in order.
     Send {
         /// Which.
@@ -443,6 +496,8 @@ pub enum Reply {
         /// Where its writes are in the log; `None` when there were none or it was rolled back.
         commit: Option<Seq>,
     },
+    /// What a Yjs client lacks of a field; `None`: there is no content.
+    Field(Option<Lacking>),
     /// Imported states are as durable as was asked.
     Imported {
         /// Documents that the import has changed.

@@ -23,6 +23,8 @@ mod dial;
 mod documents;
 mod draft;
 mod engine;
+mod ephemeral;
+mod field;
 mod history;
 mod incoming;
 mod index;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use sync::{Backoff, Credentials, Hello, Outgoing, PresenceMap, Session};
 use value::{CollectionName, ErrorCode, Millis, PeerKey, Seq, SmallMap};
 
+use crate::ephemeral::Ephemerals;
 use crate::io::{DialTarget, LinkId, LinkKind, PresenceGraph, Ticket};
 use crate::reconcile::{Giving, Taking};
 use crate::record::DocState;
@@ -156,6 +157,8 @@ pub struct Network {
     pub seen: SmallMap<PeerKey, Millis>,
     /// What peers say of themselves.
     pub presence: PresenceMap,
+    /// What was said without being kept.
+    pub ephemerals: Ephemerals,
     /// When to renew our own entry.
     pub renew_at: Millis,
     /// The graph that was last told.
@@ -187,6 +190,7 @@ impl Network {
             mesh: SmallMap::new(),
             seen: SmallMap::new(),
             presence: PresenceMap::default(),
+            ephemerals: Ephemerals::default(),
             renew_at: now,
             told_graph: None,
             past: SmallMap::new(),

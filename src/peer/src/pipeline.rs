@@ -12,6 +12,7 @@ use value::{Failure, Seq, StoreId};
 
 use crate::cursor::Cursor;
 use crate::draft::Draft;
+use crate::field::FieldJob;
 use crate::index::IndexJob;
 use crate::io::{LinkId, Reply, Ticket};
 use crate::log_tail::Via;
@@ -35,6 +36,8 @@ pub enum Job {
         /// Whether writes are refused.
         read_only: bool,
     },
+    /// Takes in what a Yjs client wrote.
+    Field(FieldJob),
     /// Joins imported states in.
     Import(Import),
     /// Makes or drops an index.

@@ -129,7 +129,7 @@ impl<S: Store> Engine<S> {
         self.clock.observe(Hlc(self.store.applied().0), self.now);
         self.take_log(boot);
         self.tell_links_floor();
-        self.observers.values_mut().for_each(|observer| observer.mark_anyway());
+        self.mark_observers();
         self.unpark();
     }
 
@@ -150,7 +150,7 @@ impl<S: Store> Engine<S> {
     pub(crate) fn look_at_state(&mut self) {
         if self.store.applied() > self.log.head() {
             self.indexes.forget();
-            self.observers.values_mut().for_each(|observer| observer.mark_anyway());
+            self.mark_observers();
         }
     }
 
@@ -159,7 +159,7 @@ impl<S: Store> Engine<S> {
         let gone = self.store.give_up(block);
         if gone {
             self.mended = true;
-            self.observers.values_mut().for_each(|observer| observer.mark_anyway());
+            self.mark_observers();
             self.begin_repair(block.to_string());
         }
         gone

@@ -420,6 +420,7 @@ fn op_of(operation: PathOp) -> Result<Op, Stop> {
         PathOp::PnIncrement { path, by } => Op::PnIncrement { path, by: whole(by)? },
         PathOp::Restart { path, with } => Op::Restart { path, with: whole(with)? },
         PathOp::Set { path, value } => Op::Set { path, value },
+        PathOp::Splice { path, start, delete, insert } => Op::Splice { path, start, delete, insert },
         PathOp::Unset { path } => Op::Unset { path },
     })
 }

@@ -91,7 +91,11 @@ impl Cluster {
             Output::Notify { observer, rows } => {
                 self.notified(node, observer, rows.iter().map(|row| Value::clone(row)).collect());
             }
-            Output::Damaged { .. } | Output::Presence(_) | Output::Published { .. } => {}
+            Output::Damaged { .. }
+            | Output::FieldChanged { .. }
+            | Output::Presence(_)
+            | Output::Published { .. }
+            | Output::Said { .. } => {}
             Output::Reboot { ticket } => {
                 self.stats.reboots += 1;
                 self.submit(node, Operation::Boot { ticket });

@@ -43,7 +43,9 @@ impl Contract {
                 self.observers.insert(*observer, true);
             }
             Input::Page { ticket, .. } => self.expect_reply(*ticket, "Page"),
+            Input::ReadField { ticket, .. } => self.expect_reply(*ticket, "ReadField"),
             Input::Subscribe { ticket, .. } => self.expect_reply(*ticket, "Subscribe"),
+            Input::WriteField { ticket, .. } => self.expect_reply(*ticket, "WriteField"),
             Input::WalkIndexes { ticket, .. } => self.expect_reply(*ticket, "WalkIndexes"),
             Input::Committed { ticket, .. } => {
                 debug_assert_eq!(self.commit, Some(*ticket), "the simulator answers what was asked");
@@ -78,12 +80,15 @@ impl Contract {
             | Input::MayLink(_)
             | Input::Online
             | Input::PeerSeen { .. }
+            | Input::Say { .. }
             | Input::Seated { .. }
             | Input::SetProfile { .. }
             | Input::Signal { .. }
             | Input::SyncOn(_)
             | Input::Timeout
-            | Input::Unsubscribe { .. } => {}
+            | Input::Unsubscribe { .. }
+            | Input::UnwatchField { .. }
+            | Input::WatchField { .. } => {}
         }
     }
 
@@ -130,9 +135,11 @@ impl Contract {
             }
             Output::AuthenticationRequired { .. }
             | Output::Dial { .. }
+            | Output::FieldChanged { .. }
             | Output::Load { .. }
             | Output::Presence(_)
             | Output::Published { .. }
+            | Output::Said { .. }
             | Output::Send { .. }
             | Output::Signal { .. }
             | Output::Status(_)

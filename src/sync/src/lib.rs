@@ -11,6 +11,7 @@
 
 pub mod backoff;
 pub mod chunk;
+pub mod ephemeral;
 pub mod outgoing;
 pub mod presence;
 pub mod recon;
@@ -18,6 +19,7 @@ pub mod session;
 pub mod wire;
 
 pub use backoff::Backoff;
+pub use ephemeral::Ephemeral;
 pub use outgoing::{Outgoing, Step};
 pub use presence::{Entry, PresenceMap};
 pub use session::{Event, Session, SessionConfig};

@@ -239,6 +239,8 @@ pub enum Message {
         /// Newer ones replace older.
         entries: Vec<crate::presence::Entry>,
     },
+    /// What is said without being kept.
+    Ephemeral(crate::ephemeral::Ephemeral),
     /// Are you there?
     Ping,
     /// I am here.
@@ -303,6 +305,7 @@ impl Message {
                 out.u8(12).var(entries.len() as u64);
                 entries.iter().for_each(|entry| entry.encode_into(&mut out));
             }
+            Message::Ephemeral(message) => message.encode_into(out.u8(30)),
             Message::Ping => _ = out.u8(13),
             Message::Pong => _ = out.u8(14),
             Message::Bye { code } => _ = out.u8(15).str(code.map_or("", ErrorCode::as_str)),
@@ -393,6 +396,7 @@ impl Message {
                 },
             },
             18 => Message::Expect { generation: r.var()?, sub: r.var()?, documents: r.var()?, bytes: r.var()? },
+            30 => Message::Ephemeral(crate::ephemeral::Ephemeral::decode_from(&mut r)?),
             _ => return Ok(None),
         };
         r.finish()?;

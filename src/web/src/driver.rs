@@ -19,6 +19,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::clock::{self, Alarm};
 use crate::discovery::Discovery;
+use crate::field::Bound;
 use crate::health::Health;
 use crate::identity::Identity;
 use crate::js::{self, Deferred};
@@ -41,6 +42,7 @@ pub struct Driver {
     /// Statements and ends of transactions that wait for their answer; closing waits for them.
     pub(crate) writing: Cell<u64>,
     pub(crate) observers: RefCell<SmallMap<u64, Function>>,
+    pub(crate) fields: RefCell<SmallMap<u64, Bound>>,
     pub(crate) identity: Identity,
     pub(crate) storage: Storage,
     pub(crate) log: LogState,
@@ -87,6 +89,7 @@ impl Driver {
             requests: RefCell::default(),
             writing: Cell::new(0),
             observers: RefCell::default(),
+            fields: RefCell::default(),
             links: Links::new(parts.identity.peer_key.clone()),
             identity: parts.identity,
             storage: parts.storage,
@@ -283,6 +286,7 @@ impl Driver {
         self.links.close_all();
         self.tabs.close();
         self.observers.borrow_mut().clear();
+        self.fields.take();
         let waiting = std::mem::take(&mut *self.requests.borrow_mut());
         waiting.into_values().for_each(|settle| settle(Err(closed())));
         self.storage.close();
@@ -317,6 +321,7 @@ fn settle(done: &Deferred, result: Result<Reply, Failure>) {
         Ok(Reply::Begun(transaction)) => done.resolve(&JsValue::from_f64(transaction.0 as f64)),
         // A walk is for verification, which takes the answer itself.
         Ok(Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
+        Ok(Reply::Field(lacking)) => done.resolve(&crate::field::lacking(lacking)),
         Ok(Reply::Imported { changed }) => done.resolve(&JsValue::from_f64(changed as f64)),
         Ok(Reply::Page(page)) => done.resolve(&crate::backup::page(page)),
         Ok(Reply::Ended { commit }) => done.resolve(&crate::view::seq(commit)),

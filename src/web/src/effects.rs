@@ -34,6 +34,7 @@ impl Driver {
                 self.tell_storage();
             }
             Output::Dial { target } => crate::links::dial(self, target),
+            Output::FieldChanged { watch } => crate::field::changed(self, watch),
             Output::Load { ticket, blocks } => {
                 let driver = self.clone();
                 spawn_local(async move {
@@ -63,6 +64,7 @@ impl Driver {
                 });
             }
             Output::Reply { ticket, result } => self.settle(ticket, result),
+            Output::Said { topic, payload } => crate::field::said(self, topic, &payload),
             Output::Send { link, bytes } => self.links.send(link, bytes),
             Output::Signal { from, payload } => {
                 crate::rtc::signalled(self, from, peer::io::SignalPath::Relay, &payload)

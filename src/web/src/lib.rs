@@ -23,6 +23,7 @@ mod driver;
 mod effects;
 mod election;
 mod exports;
+mod field;
 mod folder;
 mod health;
 mod identity;

@@ -7,7 +7,7 @@
 //! Messages on `shoal:<store>`, `from` being the tab: `log` (it grew; often with the record); `ask`, `beat` (a duty, see
 //! `election`); `who` (a new holder asks); `wants` (`{syncOn,
 //! subscriptions: [{id, text, args}]}`); `status`, `presence` (mirrors); `auth` (seconds left); `login` (`{request, provider,
-//! token}`), `answer` (`{to, request, error}`); `logout`; `profile` (`{name, metadata}`). They stay within the origin.
+//! token}`), `said` (see `field`), `answer` (`{to, request, error}`); `logout`; `profile` (`{name, metadata}`). They stay within the origin.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -304,6 +304,7 @@ fn hear(driver: &Rc<Driver>, message: Message) {
         ("wants", true) => take_wants(driver, message.from, &message.body),
         ("status", false) => mirrored(driver, "status", message.body),
         ("presence", false) => mirrored(driver, "presence", message.body),
+        ("said", _) => crate::field::heard(driver, &message.body),
         ("auth", _) => driver.emit("authenticationRequired", message.body),
         ("login", true) => answer_login(driver, message.from, &message.body),
         ("answer", false) if field("to").as_string().as_deref() == Some(&tabs.id) => {

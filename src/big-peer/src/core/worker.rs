@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use value::{ErrorCode, Failure, Seq};
 
 use super::Request;
+use super::fields::Fields;
 use crate::clock::{Stopwatch, now};
 use crate::link::{Closing, Outbox};
 use crate::log::{AppendError, LogEngine};
@@ -38,6 +39,7 @@ pub(super) struct Worker {
     events: mpsc::UnboundedSender<Event>,
     applied: watch::Sender<Seq>,
     links: BTreeMap<LinkId, Outbox>,
+    fields: Fields,
     waiting: HashMap<Ticket, Waiter>,
     tickets: u64,
     /// When the commit that is on its way was asked for.
@@ -63,6 +65,7 @@ impl Worker {
             events,
             applied,
             links: BTreeMap::new(),
+            fields: Fields::default(),
             waiting: HashMap::new(),
             tickets: 0,
             committing: None,
@@ -155,6 +158,17 @@ impl Worker {
                 let durability = Durability::Strict;
                 self.handle(Input::Execute { ticket, transaction: None, text, args, durability });
             }
+            Request::Field(request) => {
+                self.tickets += 1;
+                let ticket = Ticket(self.tickets);
+                let (input, answer) = self.fields.take(request, ticket);
+                if let Some(answer) = answer {
+                    self.waiting.insert(ticket, answer);
+                }
+                if let Some(input) = input {
+                    self.handle(input);
+                }
+            }
             Request::Frame(link, bytes) if self.links.contains_key(&link) => {
                 self.metrics.frames_received.inc();
                 self.metrics.bytes_received.inc_by(bytes.len() as u64);
@@ -229,6 +243,8 @@ impl Worker {
                     drop(waiter.send(result));
                 }
             }
+            Output::FieldChanged { watch } => self.fields.changed(watch),
+            Output::Said { topic, payload } => self.fields.tell(topic, None, &payload),
             Output::Send { link, bytes } => self.send(link, bytes, inputs),
             Output::TransactionOpen { transaction, open_ms } => {
                 tracing::warn!(transaction = transaction.0, open_ms, "a transaction is open for long");

@@ -83,6 +83,7 @@ async fn run(
         Reply::Begun(_)
         | Reply::Done
         | Reply::Ended { .. }
+        | Reply::Field(_)
         | Reply::Imported { .. }
         | Reply::IndexesWalked(_)
         | Reply::LoggedIn
@@ -110,7 +111,7 @@ fn answer(query_type: &'static str, rows: &[Value], mutated: &[Value], seq: Seq)
 }
 
 /// Checks the development token, in a time that does not depend on how much of it is right.
-fn authenticate(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn authenticate(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
     let refuse = |message: &str| Failure::new(ErrorCode::AuthenticationFailedToAuthenticate, message).into();
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Err(refuse("send the header Authorization: Bearer TOKEN"));
@@ -119,8 +120,13 @@ fn authenticate(token: &str, headers: &HeaderMap) -> Result<(), Problem> {
         Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") => given,
         Some(_) | None => return Err(refuse("send the header Authorization: Bearer TOKEN")),
     };
-    let difference = given.iter().zip(token.as_bytes()).fold(0, |difference, (a, b)| difference | (a ^ b));
-    if given.len() == token.len() && difference == 0 { Ok(()) } else { Err(refuse("the token is wrong")) }
+    if is_equal(given, token.as_bytes()) { Ok(()) } else { Err(refuse("the token is wrong")) }
+}
+
+/// Compares secrets without telling by the time taken where they differ.
+pub(super) fn is_equal(given: &[u8], secret: &[u8]) -> bool {
+    let difference = given.iter().zip(secret).fold(0, |difference, (a, b)| difference | (a ^ b));
+    given.len() == secret.len() && difference == 0
 }
 
 fn parse(headers: &HeaderMap, body: &[u8]) -> Result<(String, Object), Problem> {

@@ -7,6 +7,7 @@ mod cors;
 mod execute;
 mod operation;
 mod problem;
+mod yjs;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,6 +90,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/sync", get(sync))
         .route("/api/v4/store/execute", post(execute::execute))
         .route("/api/v5/store/execute", post(execute::execute))
+        .route("/yjs/{database}/{collection}/{id}/{*path}", get(yjs::open))
         .route("/livez", get(operation::livez))
         .route("/readyz", get(operation::readyz))
         .route("/metrics", get(operation::metrics))

@@ -8,6 +8,7 @@ mod bytes;
 mod codec;
 mod convergence;
 mod model;
+mod rich;
 mod rules;
 mod shorthand;
 mod text;

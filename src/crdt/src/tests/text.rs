@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use value::Value;
 
 use super::{Random, edited, joined, object, path, set, stamp, types};
-use crate::rich::{Rich, RichKind, is_update};
-use crate::{Doc, Type, Types, edit, insert};
+use crate::rich::{Edit, Known, Rich, RichKind, is_update};
+use crate::{Doc, Stamp, Type, Types, edit, insert};
 
 fn declared() -> Types {
     types(&[("t", Type::Text)])
@@ -23,6 +23,11 @@ fn text_of(doc: &Doc) -> String {
 
 fn write(doc: &Doc, text: &str, hlc: u64, actor: u64) -> Doc {
     edit(doc, &[set("t", &format!("\"{text}\""))], &declared(), stamp(hlc, actor)).expect("valid")
+}
+
+fn typed(known: Option<&Rich>, text: &str, tick: Stamp, stamp: Stamp) -> Rich {
+    let known = Known { rich: known, kind: RichKind::Text, is_other: false };
+    Rich::edit(known, Edit::Set(&Value::Str(text.to_owned())), tick, stamp).expect("valid")
 }
 
 #[test]
@@ -130,7 +135,7 @@ fn editors_that_type_many_updates_converge_to_the_same_bytes() {
     // doubled and reordered; insertions and deletions split blocks in another order everywhere.
     for seed in 1..=300 {
         let random = &mut Random::new(seed);
-        let first = Rich::write(None, "0123456789", stamp(1, 9), stamp(1, 9)).expect("valid");
+        let first = typed(None, "0123456789", stamp(1, 9), stamp(1, 9));
         let mut replicas = vec![first; 3];
         let mut sent: Vec<Rich> = Vec::new();
         for step in 0..30 {
@@ -143,8 +148,7 @@ fn editors_that_type_many_updates_converge_to_the_same_bytes() {
                 text.splice(place..place, ['a', 'b', 'c'].into_iter().take(1 + random.below(3) as usize));
             }
             let text: String = text.into_iter().collect();
-            let write = Rich::write(Some(&replicas[at]), &text, stamp(5, at as u64), stamp(10 + step, at as u64));
-            let delta = write.expect("valid");
+            let delta = typed(Some(&replicas[at]), &text, stamp(5, at as u64), stamp(10 + step, at as u64));
             replicas[at].join(&delta);
             assert_eq!(replicas[at].value(), Value::Str(text), "seed {seed}");
             sent.push(delta);

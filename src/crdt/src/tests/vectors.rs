@@ -6,9 +6,10 @@ use super::{Random, from_json, path, stamp};
 use crate::{Doc, Op, Type, Types, delete, delete_fields, edit, insert, insert_initial, upsert_changed};
 use value::{Object, Value};
 
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     ("merge.txt", include_str!("../../../../tests/vectors/crdt/merge.txt")),
     ("more.txt", include_str!("../../../../tests/vectors/crdt/more.txt")),
+    ("rich.txt", include_str!("../../../../tests/vectors/crdt/rich.txt")),
 ];
 
 /// One replica of a vector: its state, and the deltas it made or saw.
@@ -104,6 +105,12 @@ fn step(case: &mut Case, name: &str, verb: &str, rest: &str) {
                 "initial" => insert_initial(&replica.doc, &fields(argument), &case.types).expect("valid"),
                 "insert" => insert(&replica.doc, &fields(argument), &case.types, at).expect("valid"),
                 "upsert-changed" => upsert_changed(&replica.doc, &fields(argument), &case.types, at).expect("valid"),
+                "refused" => {
+                    let (verb, argument) = argument.split_once(' ').expect("an operation");
+                    let refused = edit(&replica.doc, &[operation(verb, argument)], &case.types, at);
+                    assert!(refused.is_err(), "{}: {rest}", case.name);
+                    Doc::default()
+                }
                 verb => edit(&replica.doc, &[operation(verb, argument)], &case.types, at).expect("valid"),
             };
             replica.take(delta);
@@ -120,6 +127,11 @@ fn operation(verb: &str, rest: &str) -> Op {
         "pn-increment" => Op::PnIncrement { path, by: number() },
         "restart" => Op::Restart { path, with: number() },
         "set" => Op::Set { path, value: super::json(argument) },
+        "splice" => {
+            let mut parts = argument.splitn(3, ' ');
+            let mut number = || parts.next().and_then(|part| part.parse().ok()).expect("start and number");
+            Op::Splice { path, start: number(), delete: number(), insert: parts.next().map(super::json) }
+        }
         "unset" => Op::Unset { path },
         other => panic!("no such verb: {other}"),
     }

@@ -113,6 +113,16 @@ impl Parser<'_> {
             self.expect_word("BY")?;
             let by = self.expression()?;
             if increment { Application::Increment(by) } else { Application::PnIncrement(by) }
+        } else if self.eat_word("SPLICE")? {
+            self.expect("(")?;
+            let mut parts = vec![self.expression()?];
+            self.expect(",")?;
+            parts.push(self.expression()?);
+            if self.eat(",")? {
+                parts.push(self.expression()?);
+            }
+            self.expect(")")?;
+            Application::Splice(parts)
         } else {
             self.expect_word("RESTART")?;
             Application::Restart(if self.eat_word("WITH")? { Some(self.expression()?) } else { None })

@@ -73,6 +73,17 @@ enum Applied {
     Increment(Code),
     PnIncrement(Code),
     Restart(Code),
+    Splice { start: Code, delete: Code, insert: Option<Code> },
+}
+
+impl Applied {
+    fn codes(&self) -> impl Iterator<Item = &Code> {
+        let (first, second, third) = match self {
+            Applied::Increment(code) | Applied::PnIncrement(code) | Applied::Restart(code) => (code, None, None),
+            Applied::Splice { start, delete, insert } => (start, Some(delete), insert.as_ref()),
+        };
+        [Some(first), second, third].into_iter().flatten()
+    }
 }
 
 /// A change of one field.
@@ -105,6 +116,17 @@ pub enum PathOp {
         path: Vec<String>,
         /// The value, at most `DEPTH_MAX` levels deep.
         value: Value,
+    },
+    /// Removes from a TEXT, LIST or XML at a place and inserts there.
+    Splice {
+        /// The names from the document's root; never `_id`.
+        path: Vec<String>,
+        /// UTF-16 code units, items or children before it.
+        start: u64,
+        /// How many of them are removed.
+        delete: u64,
+        /// What is inserted, at most `DEPTH_MAX` levels deep; nothing for none.
+        insert: Option<Value>,
     },
     /// Removes a field.
     Unset {
@@ -146,7 +168,7 @@ impl Update {
     /// Computes the changes of one document, all from its state before the statement: APPLY, then SET, then UNSET.
     ///
     /// Returns nothing if WHERE is not true. Setting a field to MISSING removes it. Errors: `query/evaluation` for an
-    /// increment that is no number, `validation/depth-limit-exceeded`.
+    /// increment that is no number or a place that is no whole one, `validation/depth-limit-exceeded`.
     pub fn operations(&self, object: &Object, around: Around<'_>) -> Result<Option<Vec<PathOp>>, DqlError> {
         if !self.matches(object, around) {
             return Ok(None);
@@ -159,6 +181,12 @@ impl Update {
                 Applied::Increment(by) => PathOp::Increment { by: number(by, environment, &path)?, path },
                 Applied::PnIncrement(by) => PathOp::PnIncrement { by: number(by, environment, &path)?, path },
                 Applied::Restart(with) => PathOp::Restart { with: number(with, environment, &path)?, path },
+                Applied::Splice { start, delete, insert } => {
+                    let insert = insert.as_ref().and_then(|insert| insert.value(environment));
+                    insert.as_ref().map_or(Ok(()), |value| check_depth(value, path.len(), None))?;
+                    let (start, delete) = (place(start, environment, &path)?, place(delete, environment, &path)?);
+                    PathOp::Splice { start, delete, insert, path }
+                }
             });
         }
         for (path, code) in &self.set {
@@ -218,6 +246,18 @@ fn number(code: &Code, environment: Environment<'_>, path: &[String]) -> Result<
     value.as_deref().and_then(Value::as_float).filter(|number| number.is_finite()).ok_or_else(|| {
         let found = value.as_deref().map_or("missing", Value::type_name);
         let message = ["the change of the counter ", &path.join("."), " is no number but ", found].concat();
+        DqlError::new(ErrorCode::QueryEvaluation, message, None)
+    })
+}
+
+/// Evaluates a place or a length of a SPLICE.
+fn place(code: &Code, environment: Environment<'_>, path: &[String]) -> Result<u64, DqlError> {
+    let number = code.evaluate(environment).as_deref().and_then(Value::as_float);
+    // Places are far below the numbers that a float does not hold.
+    let whole = number.filter(|number| number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(number));
+    whole.map(|number| number as u64).ok_or_else(|| {
+        let message =
+            ["SPLICE of ", &path.join("."), " takes whole numbers, from 0, for its start and its length"].concat();
         DqlError::new(ErrorCode::QueryEvaluation, message, None)
     })
 }
@@ -354,6 +394,15 @@ pub(super) fn plan_update(update: &ast::Update, args: &Object, context: &Context
             Application::PnIncrement(by) => Applied::PnIncrement(binder.bind(by)?),
             Application::Restart(Some(with)) => Applied::Restart(binder.bind(with)?),
             Application::Restart(None) => Applied::Restart(Code::Constant(Some(Value::Int(0)))),
+            Application::Splice(parts) => {
+                let mut codes =
+                    parts.iter().map(|part| binder.bind(part)).collect::<Result<Vec<Code>, _>>()?.into_iter();
+                let mut next = || codes.next();
+                let (Some(start), Some(delete)) = (next(), next()) else {
+                    return Err(DqlError::invalid("SPLICE takes a start and a length", target.span));
+                };
+                Applied::Splice { start, delete, insert: next() }
+            }
         };
         apply.push((path, applied));
     }
@@ -402,9 +451,7 @@ pub(super) fn plan_removal(removal: &ast::Removal, args: &Object, context: &Cont
 impl Update {
     pub(super) fn collect_collections(&self, all: &mut Vec<CollectionName>) {
         add(all, &self.source.collection);
-        let applied = self.apply.iter().map(|(_, applied)| match applied {
-            Applied::Increment(code) | Applied::PnIncrement(code) | Applied::Restart(code) => code,
-        });
+        let applied = self.apply.iter().flat_map(|(_, applied)| applied.codes());
         let set = self.set.iter().map(|(_, code)| code);
         let returned = self.returning.iter().flat_map(Returning::codes);
         self.filter.iter().chain(applied).chain(set).chain(returned).for_each(|code| collect_in(code, all));

@@ -104,6 +104,11 @@ impl Printer {
                 self.put(" RESTART");
                 self.clause(" WITH ", with.as_ref());
             }
+            Application::Splice(parts) => {
+                self.put(" SPLICE (");
+                self.list(parts, |printer, part| printer.expression(part, level::OR));
+                self.put(")");
+            }
         }
     }
 

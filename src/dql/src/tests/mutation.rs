@@ -38,6 +38,27 @@ fn counters_are_incremented_and_restarted() {
 }
 
 #[test]
+fn a_splice_has_places_and_perhaps_a_value() {
+    let text = "UPDATE c APPLY t SPLICE (a, 1 + 1, 'x' || b), l SPLICE (0, 2.0), m SPLICE (0, 0, missing)";
+    let Ok(Plan::Update(update)) = planned(text) else { panic!() };
+    let splice = |name, start, delete, insert: Option<&str>| {
+        let insert = insert.map(|text| Value::Str(text.to_owned()));
+        PathOp::Splice { path: path(&[name]), start, delete, insert }
+    };
+    let expected = vec![splice("t", 3, 2, Some("xy")), splice("l", 0, 2, None), splice("m", 0, 0, None)];
+    assert_eq!(update.operations(&object(r#"{"a": 3, "b": "y"}"#), Around::default()), Ok(Some(expected)));
+    for wrong in ["-1", "0.5", "'1'", "null", "missing", "1e17", "-0.5"] {
+        let Ok(Plan::Update(update)) = planned(&format!("UPDATE c APPLY t SPLICE (0, {wrong})")) else { panic!() };
+        let error = update.operations(&object("{}"), Around::default()).expect_err(wrong);
+        assert_eq!(error.code, ErrorCode::QueryEvaluation, "{wrong}");
+    }
+    for wrong in ["SPLICE", "SPLICE (1)", "SPLICE (1, 2, 3, 4)", "SPLICE ()", "SPLICE 1, 2"] {
+        let error = planned(&format!("UPDATE c APPLY t {wrong}")).expect_err(wrong);
+        assert_eq!(error.code, ErrorCode::QueryInvalid, "{wrong}");
+    }
+}
+
+#[test]
 fn an_increment_that_is_no_number_is_an_error() {
     let Ok(Plan::Update(update)) = planned("UPDATE c APPLY n INCREMENT BY a") else { panic!() };
     let error = update.operations(&object(r#"{"a": "x"}"#), Around::default()).expect_err("not a number");

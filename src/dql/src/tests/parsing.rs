@@ -5,7 +5,7 @@ use value::ErrorCode;
 use crate::{parse, print};
 
 /// Statements of every kind, for the fixed point and as seeds of random texts.
-pub const STATEMENTS: [&str; 55] = [
+pub const STATEMENTS: [&str; 57] = [
     "SELECT * FROM cars",
     "SELECT * FROM c WHERE a SIMILAR TO 'x(a|b)%' AND b NOT SIMILAR TO c || '[0-9]+' AND (a SIMILAR TO b) SIMILAR TO c",
     "SELECT regexp_like(a, '^x\\\\d+$', 'im'), cast(a AS integer), CAST(a || b AS String).x, position('x' IN a), TRIM(LEADING 'x' FROM a), trim(BOTH FROM a), trim('x' FROM a), trim(both), trim(leading, 'x') FROM c",
@@ -56,6 +56,8 @@ pub const STATEMENTS: [&str; 55] = [
     "UPDATE cars SET color = 'blue', a.b['c d'] = a + 1 UNSET x, y.z WHERE _id = '1'",
     "UPDATE COLLECTION cars (n COUNTER) APPLY n INCREMENT BY 1, p PN_INCREMENT BY -1, r RESTART, s RESTART WITH 5 WHERE a",
     "UPDATE cars USE IDS ('1') APPLY n INCREMENT BY 1 APPLY m RESTART SET a = 1",
+    "UPDATE COLLECTION c (t TEXT, l LIST) APPLY t SPLICE (:at, ABS(x), 'a' || b), l SPLICE (0, 1) WHERE t = 'x'",
+    "UPDATE c APPLY splice SPLICE (1 OR 2, 0, [1, {'a': MISSING}]), n RESTART RETURNING *",
     "UPDATE cars SET a[''].b = 1, b['c'][''] = a['']",
     "DELETE FROM cars WHERE a = 1 LIMIT 5",
     "DELETE FROM cars USE IDS ('a', 'b')",

@@ -123,6 +123,13 @@ fn apply(update: &Update, document: &mut Object, around: Around<'_>) -> Result<b
             }
             PathOp::Restart { path, with } => set(document, &path, Some(Value::Int(with as i64))),
             PathOp::Set { path, value } => set(document, &path, Some(value)),
+            PathOp::Splice { path, start, delete, insert } => {
+                let text = field(document, &path).and_then(Value::as_str).unwrap_or_default();
+                let mut units: Vec<u16> = text.encode_utf16().collect();
+                let insert = insert.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+                units.splice(start as usize..(start + delete) as usize, insert.encode_utf16());
+                set(document, &path, Some(Value::Str(String::from_utf16(&units).expect("whole characters"))));
+            }
             PathOp::Unset { path } => set(document, &path, None),
         }
     }

@@ -27,6 +27,10 @@ pub struct Node {
     /// How often the log was told of a transaction that is open for long.
     pub long_transactions: usize,
     pub commits: usize,
+    /// Watches that were told of a change.
+    pub field_changes: Vec<crate::io::WatchId>,
+    /// What other peers said, by topic.
+    pub heard: Vec<(u64, Vec<u8>)>,
     config: Config,
 }
 
@@ -75,6 +79,8 @@ fn node(config: Config, log: Vec<(Seq, Vec<u8>)>, now: Millis) -> Node {
         asked_for_credentials: 0,
         long_transactions: 0,
         commits: 0,
+        field_changes: Vec::new(),
+        heard: Vec::new(),
         config,
     }
 }
@@ -301,6 +307,8 @@ impl World {
                     self.queue.push_back((*far, Input::Frame { link: *link, bytes }));
                 }
             }
+            Output::FieldChanged { watch } => node.field_changes.push(watch),
+            Output::Said { topic, payload } => node.heard.push((topic, payload)),
             Output::Dial { .. }
             | Output::Presence(_)
             | Output::Published { .. }

@@ -5,6 +5,7 @@
 mod columns;
 mod commands;
 mod export;
+mod field;
 mod harness;
 mod index;
 mod index_scan;

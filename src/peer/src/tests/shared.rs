@@ -280,7 +280,9 @@ impl Shared {
             }
             Output::AuthenticationRequired { .. }
             | Output::Dial { .. }
+            | Output::FieldChanged { .. }
             | Output::Presence(_)
+            | Output::Said { .. }
             | Output::Signal { .. }
             | Output::Status(_)
             | Output::TransactionOpen { .. } => return,
