@@ -6,8 +6,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use sync::{Credentials, DocState, Entry, Hello, Message, SubRequest, Unit};
-use value::{CollectionName, DocId, ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId, Value};
+use sync::{BlobMessage, Credentials, DocState, Entry, Hello, Message, SubRequest, Unit};
+use value::{BlobId, CollectionName, DocId, ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId, Value};
 
 fn doc(id: i64) -> DocState {
     DocState {
@@ -50,6 +50,15 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("pong", Message::Pong),
         ("bye", Message::Bye { code: None }),
         ("bye-with-code", Message::Bye { code: Some(ErrorCode::SyncBusy) }),
+        ("blob-want", Message::Blob(BlobMessage::Want { ids: vec![BlobId([1; 32]), BlobId([2; 32])] })),
+        ("blob-have", Message::Blob(BlobMessage::Have { blobs: vec![(BlobId([1; 32]), 300_000)] })),
+        ("blob-gone", Message::Blob(BlobMessage::Gone { id: BlobId([1; 32]) })),
+        ("blob-get", Message::Blob(BlobMessage::Get { id: BlobId([1; 32]), part: 2 })),
+        (
+            "blob-piece",
+            Message::Blob(BlobMessage::Piece { id: BlobId([1; 32]), part: 2, offset: 300, bytes: vec![7, 8] }),
+        ),
+        ("blob-taken", Message::Blob(BlobMessage::Taken { bytes: 300 })),
     ]
 }
 

@@ -10,6 +10,7 @@
 //! Source: `docs/wire.md`; cursors held by the receiver after CouchDB's replication.
 
 pub mod backoff;
+pub mod blob;
 pub mod chunk;
 pub mod outgoing;
 pub mod presence;
@@ -17,6 +18,7 @@ pub mod session;
 pub mod wire;
 
 pub use backoff::Backoff;
+pub use blob::BlobMessage;
 pub use outgoing::{Outgoing, Step};
 pub use presence::{Entry, PresenceMap};
 pub use session::{Event, Session, SessionConfig};

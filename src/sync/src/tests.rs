@@ -1,7 +1,8 @@
 //! Goal: a session never panics, never hangs and never lets a stranger in; a frame reads back as written.
 
-use value::{CollectionName, DocId, ErrorCode, Hlc, Millis, PeerKey, ReplicaId, Seq, StoreId, Value};
+use value::{BlobId, CollectionName, DocId, ErrorCode, Hlc, Millis, PeerKey, ReplicaId, Seq, StoreId, Value};
 
+use crate::blob::BlobMessage;
 use crate::chunk::{Reassembler, split};
 use crate::outgoing::{Outgoing, Step};
 use crate::presence::{Entry, PresenceMap, TTL_MS};
@@ -66,6 +67,12 @@ fn messages() -> Vec<Message> {
         Message::Pong,
         Message::Bye { code: Some(ErrorCode::SyncBusy) },
         Message::Bye { code: None },
+        Message::Blob(BlobMessage::Want { ids: vec![BlobId([1; 32]), BlobId([2; 32])] }),
+        Message::Blob(BlobMessage::Have { blobs: vec![(BlobId([1; 32]), 300_000)] }),
+        Message::Blob(BlobMessage::Gone { id: BlobId([1; 32]) }),
+        Message::Blob(BlobMessage::Get { id: BlobId([1; 32]), part: 2 }),
+        Message::Blob(BlobMessage::Piece { id: BlobId([1; 32]), part: 2, offset: 300, bytes: vec![7, 8] }),
+        Message::Blob(BlobMessage::Taken { bytes: 300 }),
     ]
 }
 
@@ -93,6 +100,17 @@ fn every_truncation_and_bit_flip_is_an_error_or_another_message() {
             }
         }
     }
+}
+
+#[test]
+fn blobs_beyond_the_limits_are_refused() {
+    let refused = |blob: BlobMessage| Message::decode(&Message::Blob(blob).encode()).is_err();
+    let id = BlobId([1; 32]);
+    assert!(refused(BlobMessage::Want { ids: vec![id; 257] }));
+    assert!(refused(BlobMessage::Have { blobs: vec![(id, 17 << 30)] }));
+    assert!(refused(BlobMessage::Get { id, part: 65_537 }));
+    assert!(refused(BlobMessage::Piece { id, part: 1, offset: 0, bytes: vec![0; 32 * 1024 + 1] }));
+    assert!(refused(BlobMessage::Piece { id, part: 1, offset: 3 << 20, bytes: vec![0] }));
 }
 
 #[test]

@@ -202,6 +202,8 @@ pub enum Message {
         /// Why, when there is a reason.
         code: Option<ErrorCode>,
     },
+    /// About blobs; kinds 20 to 25.
+    Blob(crate::blob::BlobMessage),
 }
 
 impl Message {
@@ -247,6 +249,7 @@ impl Message {
             }
             Message::Ping => _ = out.u8(13),
             Message::Pong => _ = out.u8(14),
+            Message::Blob(blob) => blob.encode_into(&mut out),
             Message::Bye { code } => _ = out.u8(15).str(code.map_or("", ErrorCode::as_str)),
         }
         out.finish()
@@ -304,7 +307,10 @@ impl Message {
             13 => Message::Ping,
             14 => Message::Pong,
             15 => Message::Bye { code: code_of(r.str(TEXT_BYTES_MAX)?) },
-            _ => return Ok(None),
+            kind => match crate::blob::BlobMessage::decode(kind, &mut r)? {
+                Some(blob) => Message::Blob(blob),
+                None => return Ok(None),
+            },
         };
         r.finish()?;
         Ok(Some(message))
