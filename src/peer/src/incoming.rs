@@ -24,8 +24,12 @@ const UNTAKEN_BYTES_MAX: u64 = 4 * WINDOW_BYTES + FRAME_BYTES_MAX as u64;
 
 impl<S: Store> Engine<S> {
     pub(crate) fn message(&mut self, id: LinkId, message: Message, size: usize) {
+        if message.is_data() {
+            self.blob_link_heard(id);
+        }
         match message {
             Message::Ack { seq, bytes } => self.acknowledged(id, seq, bytes),
+            Message::Blob(message) => self.blob_message(id, message),
             Message::CatchUp { generation, hash, through, partial, unit } => {
                 self.data(id, generation, unit, size, if partial { Moves::None } else { Moves::One(hash, through) });
             }

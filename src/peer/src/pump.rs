@@ -46,6 +46,7 @@ impl<S: Store> Engine<S> {
         for id in ids {
             self.send_acknowledgement(id);
             self.pump(id);
+            self.pump_blobs(id);
             self.drain(id);
         }
         self.run_dialers();
