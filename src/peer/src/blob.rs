@@ -96,6 +96,11 @@ impl Blobs {
 }
 
 impl<S: Store> Engine<S> {
+    /// Returns what of blobs is here, bytes.
+    pub fn blob_bytes(&self) -> u64 {
+        self.blobs.held.values().map(Held::have_bytes).sum()
+    }
+
     pub(crate) fn blob_request(&mut self, request: BlobRequest) {
         self.blobs.due = true;
         match (&self.broken, request) {

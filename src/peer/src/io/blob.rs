@@ -55,7 +55,7 @@ pub enum BlobRequest {
 }
 
 /// What the engine asks of the device of blobs. Names in alphabetical order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum BlobTask {
     /// Delete a part, or with `None` a place. No answer.
     Delete {
