@@ -15,6 +15,7 @@ mod link;
 mod names;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use store::blob_device::{HEAD_PART, decode_head, encode_head};
@@ -41,10 +42,12 @@ pub struct Blobs {
     /// Requests that wait until it has told.
     waiting: Vec<BlobRequest>,
     /// Blobs with a head, whole or in part.
-    held: SmallMap<BlobId, Held>,
+    held: BTreeMap<BlobId, Held>,
     /// Places that belong to none of them.
     strays: SmallMap<BlobPlace, Stray>,
-    fetches: SmallMap<BlobId, Fetch>,
+    /// Places of those that were removed.
+    swept: SmallMap<BlobPlace, ()>,
+    fetches: BTreeMap<BlobId, Fetch>,
     links: SmallMap<LinkId, BlobLink>,
     /// What the device works on.
     tasks: SmallMap<Ticket, Task>,
@@ -156,6 +159,10 @@ impl<S: Store> Engine<S> {
 
     fn keep_blob(&mut self, ticket: Ticket, place: BlobPlace, list: ChunkList) {
         let id = list.id();
+        if self.blobs.swept.contains_key(&place) {
+            let message = "nothing was added to it for so long that it was removed; create it again";
+            return self.reply(ticket, Err(Failure::new(ErrorCode::StoreFailedToCreateAttachment, message)));
+        }
         if self.blobs.held.get(&id).is_some_and(Held::is_whole) {
             self.outputs.push_back(Output::Blob(BlobTask::Delete { place, part: None }));
             return self.reply(ticket, Ok(Reply::BlobKept(id)));
@@ -215,7 +222,7 @@ impl<S: Store> Engine<S> {
                 }
                 continue;
             };
-            let held = blobs.held.or_insert_with(id, || Held::new(place, Rc::new(list), now));
+            let held = blobs.held.entry(id).or_insert_with(|| Held::new(place, Rc::new(list), now));
             match held.place == place {
                 true => held.found(&parts),
                 // Two tabs have made the same blob.

@@ -60,7 +60,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         let (now, interval) = (self.now, self.collect_interval_ms());
-        let Blobs { held, strays, fetches, names, sweep_due, listing, list_due, .. } = &mut self.blobs;
+        let Blobs { held, strays, swept, fetches, names, sweep_due, listing, list_due, .. } = &mut self.blobs;
         let listed = listing.is_none() && !*list_due;
         if *sweep_due && listed && (names.is_complete() || held.is_empty()) {
             *sweep_due = false;
@@ -77,7 +77,10 @@ impl<S: Store> Engine<S> {
                 kept
             });
             let still = strays.iter().filter(|(_, stray)| now.since(stray.still_since) >= interval);
-            places.extend(still.map(|(place, _)| *place));
+            for (place, _) in still {
+                places.push(*place);
+                swept.insert(*place, ());
+            }
             for place in places {
                 strays.remove(&place);
                 self.outputs.push_back(Output::Blob(BlobTask::Delete { place, part: None }));

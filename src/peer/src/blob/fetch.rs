@@ -84,7 +84,9 @@ impl<S: Store> Engine<S> {
             return;
         }
         blobs.fetches.insert(id, Fetch { len, ..Fetch::default() });
-        blobs.links.values_mut().for_each(|link| link.untold.push(id));
+        for link in blobs.links.values_mut().filter(|link| link.told_through >= Some(id)) {
+            link.untold.push(id);
+        }
         // The list of an empty blob is empty.
         if let Some(list) = ChunkList::new(len, Vec::new()).filter(|list| list.id() == id) {
             self.list_came(id, list);
@@ -116,7 +118,6 @@ impl<S: Store> Engine<S> {
         blobs.fetches.retain(|_, fetch| fetch.auto || !fetch.tickets.is_empty());
         let fetches = &blobs.fetches;
         for link in blobs.links.values_mut() {
-            link.told.retain(|id, ()| fetches.contains_key(id));
             link.has.retain(|id, ()| fetches.contains_key(id));
         }
     }
@@ -168,7 +169,6 @@ impl<S: Store> Engine<S> {
         let peer = self.network.links.get(&id).and_then(|link| link.remote.as_ref()).map(|remote| &remote.peer_key);
         let (Some(link), Some(peer)) = (self.blobs.links.get_mut(&id), peer) else { return };
         for (blob, len) in blobs {
-            link.told.remove(blob);
             let Some(fetch) = self.blobs.fetches.get_mut(blob) else { continue };
             // The id vouches for a length, a document does not.
             if fetch.tickets.is_empty() && fetch.list_from.is_none() && !self.blobs.held.contains_key(blob) {
@@ -185,7 +185,9 @@ impl<S: Store> Engine<S> {
         let Some(link) = self.blobs.links.get_mut(&id) else { return };
         link.has.remove(&blob);
         // It is told again, so that the other side tells when it has it again.
-        link.untold.push(blob);
+        if link.told_through >= Some(blob) {
+            link.untold.push(blob);
+        }
         let of_blob = |flight: &mut Flight| flight.id == blob;
         let lost: Vec<Flight> = link.flights.extract_if(.., of_blob).collect();
         lost.iter().for_each(|flight| self.flight_lost(flight.id, flight.part));

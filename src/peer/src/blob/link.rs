@@ -1,37 +1,39 @@
 //! What a link has to do with blobs: what each side wants and has, and what is on the way.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
 use store::Store;
 use sync::blob::{BLOB_WINDOW_BYTES, BLOBS_MAX};
 use sync::{BlobMessage, Message};
 use value::{BlobId, ErrorCode, Millis, SmallMap};
 
+use super::fetch::Fetch;
 use super::held::Held;
 use crate::engine::Engine;
 use crate::io::LinkId;
 
-/// Wants of one link that are remembered.
+/// Wants of one link that are remembered; the oldest is forgotten for the next.
 const WANTS_MAX: usize = 8192;
-/// Wants that are told on one link; as these are settled, the next are told.
-const TOLD_MAX: usize = 4096;
 /// A link on which nothing comes for so long although parts were promised is given up, milliseconds.
 const SILENCE_MS: u64 = 60_000;
 
 /// The state of one link.
 #[derive(Debug, Default)]
 pub struct BlobLink {
-    /// Blobs that the other side wants and does not know to be here.
-    pub wanted: SmallMap<BlobId, ()>,
+    /// Blobs that the other side wants and does not know to be here, and which want it was.
+    pub wanted: SmallMap<BlobId, u64>,
+    /// Wants that came.
+    pub wants: u64,
     /// Parts that it has asked for.
     pub queue: VecDeque<Order>,
     /// Bytes of pieces sent, and how many of them it has taken.
     pub sent_bytes: u64,
     pub taken_bytes: u64,
-    /// Blobs that we want and have not told.
+    /// Wants of ours are told in the order of ids: this was the last.
+    pub told_through: Option<BlobId>,
+    /// Those that came up behind it.
     pub untold: Vec<BlobId>,
-    /// Those that we have told.
-    pub told: SmallMap<BlobId, ()>,
     /// Those that the other side has.
     pub has: SmallMap<BlobId, ()>,
     /// Parts that we have asked for.
@@ -78,6 +80,28 @@ impl BlobLink {
         (!self.flights.is_empty()).then(|| self.heard.plus(SILENCE_MS))
     }
 
+    fn remember_want(&mut self, blob: BlobId) {
+        if self.wanted.len() >= WANTS_MAX {
+            let oldest = self.wanted.iter().min_by_key(|(_, want)| **want).map(|(oldest, _)| *oldest);
+            oldest.into_iter().for_each(|oldest| _ = self.wanted.remove(&oldest));
+        }
+        self.wants += 1;
+        self.wanted.insert(blob, self.wants);
+    }
+
+    /// Returns what to tell next of what we want; nothing when all is told.
+    fn next_wants(&mut self, fetches: &BTreeMap<BlobId, Fetch>) -> Vec<BlobId> {
+        let behind = self.told_through.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids: Vec<BlobId> = fetches.range((behind, Bound::Unbounded)).map(|(id, _)| *id).take(BLOBS_MAX).collect();
+        if let Some(last) = ids.last() {
+            self.told_through = Some(*last);
+            return ids;
+        }
+        self.untold.retain(|id| fetches.contains_key(id));
+        let count = self.untold.len().min(BLOBS_MAX);
+        self.untold.drain(..count).collect()
+    }
+
     /// Says whether another piece may be sent.
     pub fn window_open(&self) -> bool {
         self.sent_bytes - self.taken_bytes < BLOB_WINDOW_BYTES
@@ -86,8 +110,7 @@ impl BlobLink {
 
 impl<S: Store> Engine<S> {
     pub(crate) fn blob_link_up(&mut self, id: LinkId) {
-        let untold = self.blobs.fetches.keys().copied().collect();
-        self.blobs.links.insert(id, BlobLink { untold, heard: self.now, ..BlobLink::default() });
+        self.blobs.links.insert(id, BlobLink { heard: self.now, ..BlobLink::default() });
         self.blobs.due = true;
     }
 
@@ -116,12 +139,7 @@ impl<S: Store> Engine<S> {
             }
             BlobMessage::Want { ids } => {
                 for blob in ids {
-                    if link.wanted.len() >= WANTS_MAX
-                        && let Some(first) = link.wanted.first().map(|(first, ())| *first)
-                    {
-                        link.wanted.remove(&first);
-                    }
-                    link.wanted.insert(blob, ());
+                    link.remember_want(blob);
                 }
                 self.tell_haves(id);
             }
@@ -157,16 +175,11 @@ impl<S: Store> Engine<S> {
         let ids: Vec<LinkId> = self.blobs.links.keys().copied().collect();
         for id in ids {
             while let Some(link) = self.blobs.links.get_mut(&id) {
-                let room = TOLD_MAX.saturating_sub(link.told.len()).min(BLOBS_MAX).min(link.untold.len());
-                if room == 0 {
+                let ids = link.next_wants(&self.blobs.fetches);
+                if ids.is_empty() {
                     break;
                 }
-                let fetches = &self.blobs.fetches;
-                let ids: Vec<BlobId> = link.untold.drain(..room).filter(|id| fetches.contains_key(id)).collect();
-                ids.iter().for_each(|blob| _ = link.told.insert(*blob, ()));
-                if !ids.is_empty() {
-                    self.send(id, &Message::Blob(BlobMessage::Want { ids }));
-                }
+                self.send(id, &Message::Blob(BlobMessage::Want { ids }));
             }
         }
     }

@@ -7,9 +7,11 @@
 //!
 //! The count is wanted while there are blobs or fetches; a store without any is never scanned.
 
+use std::collections::BTreeMap;
+
 use crdt::{Fields, project};
 use store::{Key, Store};
-use value::{BlobId, Millis, SmallMap, Value};
+use value::{BlobId, Millis, Value};
 
 use crate::draft::Change;
 use crate::engine::Engine;
@@ -26,7 +28,7 @@ const DIGITS: usize = 64;
 /// The count.
 #[derive(Debug, Default)]
 pub struct Names {
-    documents: SmallMap<BlobId, u32>,
+    documents: BTreeMap<BlobId, u32>,
     scan: Scan,
     step_at: Option<Millis>,
 }
@@ -75,7 +77,7 @@ impl Names {
     }
 
     fn add(&mut self, id: BlobId) {
-        *self.documents.or_insert_with(id, || 0) += 1;
+        *self.documents.entry(id).or_insert(0) += 1;
     }
 
     /// Returns whether that was the last.

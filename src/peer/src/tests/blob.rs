@@ -246,6 +246,27 @@ fn a_place_that_was_given_up_is_removed() {
     assert_eq!(world.nodes[1].blobs.blob_list_now().expect("memory works").len(), 1, "somebody still fills it");
     world.pass(1_300_000);
     assert_eq!(world.nodes[1].blobs.blob_list_now(), Ok(Vec::new()));
+    let list = list(&[1]);
+    let ticket = world.ask_blob(1, |ticket| BlobRequest::Keep { ticket, place, list });
+    let answer = world.answer(1, ticket).expect("at once");
+    assert_eq!(answer.expect_err("it is gone").code, ErrorCode::StoreFailedToCreateAttachment);
+}
+
+#[test]
+fn many_wants_are_told_and_each_is_answered() {
+    let mut world = World::new(2);
+    world.online(1, "SELECT * FROM a");
+    world.online(2, "SELECT * FROM a");
+    let blobs: Vec<Vec<u8>> = (0..600).map(|n| format!("blob {n}").into_bytes()).collect();
+    let tickets: Vec<Ticket> = blobs.iter().map(|bytes| world.fetch(2, list(bytes).id(), bytes.len())).collect();
+    world.cut(2);
+    for (n, bytes) in blobs.iter().enumerate() {
+        let id = world.create_blob(1, bytes);
+        world.name(1, &n.to_string(), id, bytes.len());
+    }
+    world.pass(20_000);
+    let fetched = tickets.iter().filter(|ticket| matches!(world.answer(2, **ticket), Some(Ok(Reply::Fetched(Some(_))))));
+    assert_eq!(fetched.count(), 600);
 }
 
 #[test]
