@@ -12,7 +12,9 @@
 use std::collections::VecDeque;
 
 use peer::io::{BlobAnswer, BlobTask, CommitOutcome, Input, Ticket};
-use store::{Appended, BlobDeviceNow, BlockId, BootImage, DeviceBatch, DeviceError, DeviceNow, Durability, MemoryDevice, Written};
+use store::{
+    Appended, BlobDeviceNow, BlockId, BootImage, DeviceBatch, DeviceError, DeviceNow, Durability, MemoryDevice, Written,
+};
 use value::{Millis, Seq};
 
 use crate::rng::Rng;

@@ -10,7 +10,8 @@
 use store::blob_device::HEAD_PART;
 use store::envelope::{self, KeyRecord, Place};
 use store::{
-    Appended, BlobDevice, BlobListing, BlobPlace, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, Records, Usage, Written, manifest_head,
+    Appended, BlobDevice, BlobListing, BlobPlace, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability,
+    Records, Usage, Written, manifest_head,
 };
 use value::{DecodeError, ErrorCode, Failure, Millis, Seq};
 

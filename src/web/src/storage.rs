@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use store::{
-    Appended, BlobDevice, BlobListing, BlobPlace, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, FileDevice, Folder, MemoryFolder,
-    Records, Usage, Written,
+    Appended, BlobDevice, BlobListing, BlobPlace, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability,
+    FileDevice, Folder, MemoryFolder, Records, Usage, Written,
 };
 use value::{ErrorCode, Failure, Millis, Seq};
 use wasm_bindgen::JsValue;

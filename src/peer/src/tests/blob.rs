@@ -265,7 +265,8 @@ fn many_wants_are_told_and_each_is_answered() {
         world.name(1, &n.to_string(), id, bytes.len());
     }
     world.pass(20_000);
-    let fetched = tickets.iter().filter(|ticket| matches!(world.answer(2, **ticket), Some(Ok(Reply::Fetched(Some(_))))));
+    let fetched =
+        tickets.iter().filter(|ticket| matches!(world.answer(2, **ticket), Some(Ok(Reply::Fetched(Some(_))))));
     assert_eq!(fetched.count(), 600);
 }
 
