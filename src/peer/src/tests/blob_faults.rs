@@ -139,6 +139,23 @@ fn a_full_device_fails_the_fetch_and_keeps_what_is_here() {
 }
 
 #[test]
+fn a_chunk_counts_as_had_only_when_it_is_durable() {
+    let mut world = World::new(2);
+    let bytes = content(6, LEN);
+    let id = world.create_blob(2, &bytes);
+    world.online(2, "SELECT * FROM a");
+    world.name(2, "1", id, LEN);
+    world.online(1, "SELECT * FROM a");
+    world.slow_chunks = Some(1);
+    let ticket = world.fetch(1, id, LEN);
+    assert_eq!(world.answer(1, ticket), None);
+    assert!(!world.found(1, id));
+    assert!(world.nodes[1].progress.iter().all(|have| *have == 0), "{:?}", world.nodes[1].progress);
+    world.flush_chunks();
+    assert_eq!(world.answer(1, ticket), Some(Ok(Reply::Fetched(Some(LEN as u64)))));
+}
+
+#[test]
 fn a_server_that_was_full_tries_again_by_itself() {
     let mut world = World::new(1);
     let bytes = content(4, LEN);

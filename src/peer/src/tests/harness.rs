@@ -54,6 +54,9 @@ pub struct World {
     tickets: u64,
     links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
     queue: VecDeque<(usize, Input)>,
+    /// The node whose chunks are not durable yet, and the answers that it will get.
+    pub slow_chunks: Option<usize>,
+    held: Vec<(usize, Input)>,
     /// What becomes of the messages that reach a node.
     tampering: Option<(usize, Tamper)>,
 }
@@ -127,6 +130,8 @@ impl World {
             tickets: 1 << 32,
             links: BTreeMap::new(),
             queue: VecDeque::new(),
+            slow_chunks: None,
+            held: Vec::new(),
             tampering: None,
         }
     }
@@ -153,6 +158,13 @@ impl World {
     /// Puts an input behind those that wait, and carries nothing out.
     pub fn later(&mut self, number: usize, input: Input) {
         self.queue.push_back((number, input));
+    }
+
+    /// Makes durable what was written slowly.
+    pub fn flush_chunks(&mut self) {
+        self.slow_chunks = None;
+        self.queue.extend(std::mem::take(&mut self.held));
+        self.run();
     }
 
     /// Carries everything out that waits.
@@ -290,6 +302,7 @@ impl World {
 
     fn blob_task(&mut self, number: usize, task: BlobTask) {
         let full = self.full == Some(number);
+        let held = self.slow_chunks == Some(number) && matches!(task, BlobTask::Write { part: 1.., .. });
         let node = &mut self.nodes[number];
         let answer = match task {
             BlobTask::Write { ticket, .. } if full => {
@@ -303,7 +316,10 @@ impl World {
             }
         };
         let answer = answer.into_iter().map(|answer| (number, Input::BlobAnswered(answer)));
-        self.queue.extend(answer);
+        match held {
+            true => self.held.extend(answer),
+            false => self.queue.extend(answer),
+        }
     }
 
     fn output(&mut self, number: usize, output: Output) {
