@@ -18,7 +18,9 @@ type Methods = Omit<ModulePeer, 'free' | typeof Symbol.dispose>;
 type Across<M> = M extends (...args: infer A) => Uint8Array ? (...args: A) => Uint8Array | Promise<Uint8Array> : M;
 
 /** An open store with its engine: the module's own class, or its likeness in front of a worker. */
-export type Peer = { [M in keyof Methods]: Across<Methods[M]> } & {
+export type Peer = { [M in Exclude<keyof Methods, 'blobBegin'>]: Across<Methods[M]> } & {
+  /** Begins to write an attachment: its number, which a worker tells in a message. */
+  blobBegin(): number | Promise<number>;
   /** Like `execute`; the arguments are encoded in slices. Only in front of a worker, since the engine in the page would block it anyway. */
   executeSliced?(transaction: number | undefined, text: string, args: DQLQueryArguments, durability?: string): Promise<RawRows>;
 };
@@ -121,6 +123,8 @@ export interface StorageUsage {
   readonly segmentBytes: number;
   /** The manifest and small records. */
   readonly metaBytes: number;
+  /** What is here of attachments. */
+  readonly blobBytes: number;
   /** Everything of this origin, as the browser estimates it; `null` where it does not tell. */
   readonly originUsage: number | null;
   /** What the browser would allow this origin; `null` where it does not tell. */
@@ -167,6 +171,8 @@ export interface VerifyReport {
 export interface EngineEvents {
   /** Credentials are needed; 0: now. Answers whether a handler took care of it. */
   authenticationRequired: number;
+  /** More of an attachment is here that is being fetched. */
+  blobProgress: { id: string; haveBytes: number };
   /** A live query that had to wait for storage turned out to be wrong. */
   failed: { code: string; message: string };
   presence: RawPresence;

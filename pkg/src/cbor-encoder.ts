@@ -6,6 +6,7 @@
  * `TextEncoder` costs more than that.
  */
 
+import { Attachment, AttachmentToken } from './attachment.js';
 import { DEPTH_MAX, type Replacer, unfit } from './cbor.js';
 import { DittoError } from './error.js';
 
@@ -191,6 +192,9 @@ export class Encoder {
     } else if (value instanceof ArrayBuffer) {
       this.#head(2, value.byteLength);
       this.#raw(new Uint8Array(value));
+    } else if (value instanceof Attachment || value instanceof AttachmentToken) {
+      const { id, len, metadata } = value;
+      this.#fields({ id, len, metadata }, depthLeft);
     } else if (isPlain(value)) {
       this.#fields(value as Record<string, unknown>, depthLeft);
     } else {

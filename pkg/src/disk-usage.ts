@@ -108,7 +108,7 @@ function tree(directory: string, usage: StorageUsage): DiskUsageItem {
     item('log', 'directory', usage.logBytes),
     item('segments', 'directory', usage.segmentBytes),
     item('meta', 'file', usage.metaBytes),
-    item('attachments', 'directory', 0),
+    item('attachments', 'directory', usage.blobBytes),
   ]);
   const sizeInBytes = children.reduce((sum, child) => sum + child.sizeInBytes, 0);
   return Object.freeze({ type: 'directory', path: directory, sizeInBytes, children });

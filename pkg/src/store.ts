@@ -1,11 +1,19 @@
 /** The documents: statements, live queries and transactions. */
 
-import { Attachment, AttachmentFetcher, type AttachmentFetchEvent } from './attachment.js';
+import {
+  Attachment,
+  AttachmentFetcher,
+  type AttachmentFetchEvent,
+  type AttachmentSource,
+  AttachmentToken,
+  createAttachment,
+  validateAttachmentMetadata,
+} from './attachment.js';
 import type { RawRows } from './bindings.js';
 import { CBOR } from './cbor.js';
 import type { Core } from './core.js';
 import type { Ditto } from './ditto.js';
-import { DittoError, unsupported } from './error.js';
+import { DittoError } from './error.js';
 import { type StoreObservationHandler, type StoreObservationHandlerWithSignalNext, StoreObserver } from './observer.js';
 import { checkDurability, type Durability } from './options.js';
 import { QueryResult } from './query-result.js';
@@ -46,12 +54,11 @@ export interface QueryExecuting {
 export class Store implements QueryExecuting {
   /** The database. */
   readonly ditto: Ditto;
-  /** Fetchers that are under way; none, since attachments are not supported yet. */
-  readonly attachmentFetchers: readonly AttachmentFetcher[] = Object.freeze([]);
   readonly #core: Core;
   readonly #durability: Durability | undefined;
   readonly #bindings = new Set<YDocBinding<any>>();
   #observers: readonly StoreObserver[] = Object.freeze([]);
+  #fetchers: readonly AttachmentFetcher[] = Object.freeze([]);
 
   /** @internal */
   constructor(ditto: Ditto, core: Core, durability: Durability | undefined) {
@@ -63,6 +70,11 @@ export class Store implements QueryExecuting {
   /** The live queries that are not cancelled. */
   get observers(): readonly StoreObserver[] {
     return this.#observers;
+  }
+
+  /** The fetchers that are under way. */
+  get attachmentFetchers(): readonly AttachmentFetcher[] {
+    return this.#fetchers;
   }
 
   /** Runs a statement. */
@@ -148,14 +160,31 @@ export class Store implements QueryExecuting {
     await Promise.allSettled([...this.#bindings].map((binding) => binding.destroy()));
   }
 
-  /** Not supported yet. */
-  newAttachment(_pathOrData: string | Uint8Array, _metadata?: { [key: string]: string }): Promise<Attachment> {
-    return Promise.reject(unsupported('Store.newAttachment'));
+  /**
+   * Keeps bytes as an attachment; insert the result in a document before the next collection, or it is removed again.
+   *
+   * A Blob, a File and a stream are read piece by piece, so that their size does not matter. Rejects with `store/quota-exceeded`
+   * and `store/failed-to-create-attachment`; with `unsupported` for a path.
+   */
+  async newAttachment(pathOrData: string | AttachmentSource, metadata: { [key: string]: string } = {}): Promise<Attachment> {
+    return createAttachment(this.#core, pathOrData as AttachmentSource, validateAttachmentMetadata(metadata));
   }
 
-  /** Not supported yet. */
-  fetchAttachment(_token: { [key: string]: any }, _handler?: (event: AttachmentFetchEvent) => void): AttachmentFetcher {
-    throw unsupported('Store.fetchAttachment');
+  /**
+   * Brings an attachment here that a document names. Waits, without a limit of time, until a peer in reach has it.
+   *
+   * Throws `store/attachment-token-invalid`; the fetcher rejects with it when the length is not that of the attachment, and with
+   * `store/failed-to-fetch-attachment` when it cannot be stored.
+   */
+  fetchAttachment(token: AttachmentToken | Attachment | { [key: string]: any }, handler?: (event: AttachmentFetchEvent) => void): AttachmentFetcher {
+    this.#core.check();
+    const named = new AttachmentToken(token);
+    const ended = (fetcher: AttachmentFetcher) => {
+      this.#fetchers = Object.freeze(this.#fetchers.filter((other) => other !== fetcher));
+    };
+    const fetcher = new AttachmentFetcher(this.#core, named, handler, ended);
+    this.#fetchers = Object.freeze([...this.#fetchers, fetcher]);
+    return fetcher;
   }
 }
 

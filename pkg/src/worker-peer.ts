@@ -212,6 +212,35 @@ export class WorkerPeer implements Peer {
     return this.#port.ask('readPage', [collection, after]);
   }
 
+  /** The worker numbers it; whoever writes waits for that. */
+  blobBegin(): Promise<number> {
+    return this.#port.ask('blobBegin', []);
+  }
+
+  blobWrite(number: number, bytes: Uint8Array): Promise<void> {
+    return this.#port.ask('blobWrite', [number, bytes]);
+  }
+
+  blobFinish(number: number): Promise<unknown> {
+    return this.#port.ask('blobFinish', [number]);
+  }
+
+  blobDrop(number: number): void {
+    this.#port.tell('blobDrop', [number]);
+  }
+
+  blobFetch(key: number, id: string, len: number): Promise<unknown> {
+    return this.#port.ask('blobFetch', [key, id, len]);
+  }
+
+  blobStop(key: number): void {
+    this.#port.tell('blobStop', [key]);
+  }
+
+  blobRead(id: string, chunk: number): Promise<unknown> {
+    return this.#port.ask('blobRead', [id, chunk]);
+  }
+
   verify(): Promise<unknown> {
     return this.#port.ask('verify', []);
   }

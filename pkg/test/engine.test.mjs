@@ -207,7 +207,7 @@ test('errors carry a code, and those of the language a caret line', async (t) =>
 
 test('what is not built yet says so', async (t) => {
   const { store } = await open(t);
-  await assert.rejects(store.newAttachment(new Uint8Array(1)), failure('unsupported'));
+  await assert.rejects(store.newAttachment('/a/path'), failure('unsupported'));
   const config = new DittoConfig('x', { mode: 'smallPeersOnly', privateKey: 'AAAA' });
   await assert.rejects(Ditto.open(config), failure('unsupported'));
 });

@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use sync::recon::{Claim, Extent, Item, Range};
-use sync::{Credentials, Entry, Ephemeral, Has, Hello, Message, RoundKind, SubRequest};
-use value::{ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId};
+use sync::{BlobMessage, Credentials, Entry, Ephemeral, Has, Hello, Message, RoundKind, SubRequest};
+use value::{BlobId, ErrorCode, Hlc, PeerKey, ReplicaId, Seq, StoreId};
 
 fn messages() -> Vec<(&'static str, Message)> {
     let hello = Hello {
@@ -61,6 +61,15 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("pong", Message::Pong),
         ("bye", Message::Bye { code: None }),
         ("bye-with-code", Message::Bye { code: Some(ErrorCode::SyncBusy) }),
+        ("blob-want", Message::Blob(BlobMessage::Want { ids: vec![BlobId([1; 32]), BlobId([2; 32])] })),
+        ("blob-have", Message::Blob(BlobMessage::Have { blobs: vec![(BlobId([1; 32]), 300_000)] })),
+        ("blob-gone", Message::Blob(BlobMessage::Gone { id: BlobId([1; 32]) })),
+        ("blob-get", Message::Blob(BlobMessage::Get { id: BlobId([1; 32]), part: 2 })),
+        (
+            "blob-piece",
+            Message::Blob(BlobMessage::Piece { id: BlobId([1; 32]), part: 2, offset: 300, bytes: vec![7, 8] }),
+        ),
+        ("blob-taken", Message::Blob(BlobMessage::Taken { bytes: 300 })),
     ]
 }
 

@@ -235,6 +235,7 @@ A flag wins over the environment, the environment over the file.
 
   GET  /sync                    WebSocket for Small Peers
   POST /api/v5/store/execute    DQL: {\"statement\": \"SELECT * FROM cars\", \"args\": {}}
+  POST /api/v4/attachments/upload, GET /api/v4/attachments/ID
   GET  /livez /readyz /metrics  for operators
 
 Ctrl-C or SIGTERM stops it cleanly; nothing acknowledged is lost by SIGKILL either. See docs/http.md.";

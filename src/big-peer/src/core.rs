@@ -16,10 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use peer::io::{LinkId, Reply};
+use peer::io::{BlobRequest, LinkId, Reply, Ticket};
+use store::BlobPlace;
 use tokio::sync::{mpsc, oneshot, watch};
-use value::{ErrorCode, Failure, Object, Seq};
+use value::{BlobId, ChunkList, ErrorCode, Failure, Object, Seq};
 
+use crate::blob::BlobFolder;
 use crate::link::Outbox;
 use crate::view::Persister;
 
@@ -30,6 +32,13 @@ pub use boot::{BootError, DatabaseFiles, Options};
 /// What the rest of the server asks of a database's engine.
 #[derive(Debug)]
 pub(crate) enum Request {
+    /// Something about a blob.
+    Blob {
+        /// What.
+        ask: BlobAsk,
+        /// Takes the answer.
+        answer: oneshot::Sender<Result<Reply, Failure>>,
+    },
     /// Run a statement.
     Execute {
         /// The statement.
@@ -49,6 +58,27 @@ pub(crate) enum Request {
     LinkUp(LinkId, Outbox),
 }
 
+/// What a request asks about a blob.
+#[derive(Debug)]
+pub enum BlobAsk {
+    /// Its length, if it is here.
+    Find(BlobId),
+    /// To name what was written into a place.
+    Keep(BlobPlace, ChunkList),
+    /// One chunk of it.
+    Read(BlobId, u32),
+}
+
+impl BlobAsk {
+    fn request(self, ticket: Ticket) -> BlobRequest {
+        match self {
+            BlobAsk::Find(id) => BlobRequest::Find { ticket, id },
+            BlobAsk::Keep(place, list) => BlobRequest::Keep { ticket, place, list },
+            BlobAsk::Read(id, chunk) => BlobRequest::Read { ticket, id, chunk },
+        }
+    }
+}
+
 /// A running database.
 pub struct Core {
     requests: mpsc::Sender<Request>,
@@ -56,6 +86,7 @@ pub struct Core {
     applied: watch::Receiver<Seq>,
     thread: std::sync::Mutex<Option<JoinHandle<()>>>,
     persister: Persister,
+    blobs: BlobFolder,
     next_link: AtomicU64,
 }
 
@@ -75,6 +106,20 @@ impl Core {
             }
         })?;
         reply.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Asks about a blob, waiting for room.
+    pub async fn blob(&self, ask: BlobAsk) -> Result<Reply, Failure> {
+        let (answer, reply) = oneshot::channel();
+        if !self.send(Request::Blob { ask, answer }).await {
+            return Err(closed());
+        }
+        reply.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Returns where blobs are written.
+    pub fn blobs(&self) -> &BlobFolder {
+        &self.blobs
     }
 
     /// Returns the position of the last commit that readers see.

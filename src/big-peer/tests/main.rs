@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "these tests wait for real processes")]
 
+mod attachment;
 mod config;
 mod execute;
 mod file_log;

@@ -32,6 +32,7 @@ impl<S: Store> Engine<S> {
             Plan::AlterSystem(alteration) => self.parameters.alter(alteration).map(|()| {
                 self.parsed.limit(self.parameters.count(STATEMENT_CACHE_SIZE));
                 self.history.limit(self.parameters.count(HISTORY_SIZE));
+                self.blob_parameters_changed();
                 self.strict = self.parameters.is(STRICT_MODE);
                 self.scopes_changed();
                 self.directives = self.parameters.map(DEFAULT_DIRECTIVES);

@@ -353,6 +353,7 @@ impl<S: Store> Engine<S> {
         if let Err(error) = self.store.apply(batch) {
             return self.break_down(error.failure());
         }
+        self.names_changed(changes.as_deref());
         match &changes {
             Some(changes) => {
                 self.tell_observers(changes);

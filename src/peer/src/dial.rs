@@ -52,6 +52,7 @@ impl<S: Store> Engine<S> {
             }
         }
         self.network.may_link = may;
+        self.blob_role_changed();
     }
 
     pub(crate) fn login(&mut self, ticket: Ticket, provider: String, token: String) {

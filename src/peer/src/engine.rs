@@ -11,6 +11,7 @@ use dql::{UtcOnly, Zones};
 use store::{BlockId, ReadError, Store};
 use value::{ErrorCode, Failure, Hlc, HlcClock, Millis, Object, Seq, SmallMap, Value};
 
+use crate::blob::Blobs;
 use crate::config::{Boot, Config, Role};
 use crate::cursor::Cursors;
 use crate::field::Fields;
@@ -71,6 +72,7 @@ pub struct Engine<S> {
     pub(crate) watched: Option<Watched>,
     pub(crate) subscriptions: SmallMap<SubscriptionId, (dql::Subscription, Object)>,
     pub(crate) network: Network,
+    pub(crate) blobs: Blobs,
     /// The log's records of the boot are applied and the cursors read.
     pub(crate) booted: bool,
     /// Reads, observers and transactions wait for blocks.
@@ -105,6 +107,7 @@ impl<S: Store> Engine<S> {
         }
         let mut engine = Engine {
             network: Network::new(now),
+            blobs: Blobs::new(matches!(config.role, Role::BigPeer { .. })),
             config,
             now,
             clock: HlcClock::new(Hlc(store.applied().0)),
@@ -168,6 +171,8 @@ impl<S: Store> Engine<S> {
                 self.maintenance_due = true;
             }
             Input::Begin { ticket, read_only } => self.begin(ticket, read_only),
+            Input::Blob(request) => self.blob_request(request),
+            Input::BlobAnswered(answer) => self.blob_answered(answer),
             Input::ChangeIndex { ticket, change, durability } => {
                 self.change_index(IndexJob { ticket: Some(ticket), change, durability, rows: Vec::new() });
             }
@@ -191,6 +196,7 @@ impl<S: Store> Engine<S> {
             Input::Maintained { ticket, result } => self.maintained(ticket, result),
             Input::MayCompact(may) => {
                 self.may_compact = may;
+                self.blob_role_changed();
                 self.maintenance_due = true;
             }
             Input::MayLink(may) => self.may_link(may),
@@ -215,6 +221,7 @@ impl<S: Store> Engine<S> {
             Input::Timeout => {
                 self.maintenance_due |= self.store.maintenance_at().is_some_and(|due| due <= self.now);
                 self.time_passed();
+                self.blob_time_passed();
                 self.statement_time_passed();
             }
             Input::Unobserve { observer } => {
@@ -240,7 +247,13 @@ impl<S: Store> Engine<S> {
         // What is due already waits for something else than the time.
         let store = self.store.maintenance_at().filter(|due| self.may_compact && *due > self.now);
         let statements = self.statement_timeout();
-        self.network_timeout().into_iter().chain(store).chain(statements).chain(self.reaper_timeout()).min()
+        self.network_timeout()
+            .into_iter()
+            .chain(store)
+            .chain(statements)
+            .chain(self.reaper_timeout())
+            .chain(self.blob_timeout())
+            .min()
     }
 
     /// Returns the store, for figures.
@@ -274,6 +287,7 @@ impl<S: Store> Engine<S> {
             self.run_pages();
             self.run_index_walks();
             self.run_observers();
+            self.run_blobs();
             self.run_links();
             self.ask_to_reboot();
             self.run_maintenance();
@@ -387,6 +401,7 @@ impl<S: Store> Engine<S> {
         self.indexes.parked = false;
         self.reaper.parked = false;
         self.network.unpark();
+        self.blobs.unpark(self.now);
         self.maintenance_due = true;
     }
 
@@ -401,6 +416,7 @@ impl<S: Store> Engine<S> {
             self.reply(ticket, Err(failure.clone()));
         }
         self.fail_transactions(&failure);
+        self.fail_blobs(&failure);
         self.broken.get_or_insert(failure);
         self.unpark();
     }
@@ -415,7 +431,7 @@ impl<S: Store> Engine<S> {
         let idle = self.booted && self.maintaining.is_none() && self.broken.is_none() && self.repair == Repair::None;
         // The store trims its cache here: nobody may be waiting for blocks that were just loaded.
         let parked = self.parked || self.pipeline.parked || self.indexes.parked;
-        let waiting = parked || self.network.links.values().any(|link| link.parked);
+        let waiting = parked || self.blobs.is_parked() || self.network.links.values().any(|link| link.parked);
         if !idle || waits || waiting || !self.may_compact || !self.maintenance_due {
             return;
         }

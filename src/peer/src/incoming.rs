@@ -25,8 +25,12 @@ const UNTAKEN_BYTES_MAX: u64 = 4 * WINDOW_BYTES + FRAME_BYTES_MAX as u64;
 
 impl<S: Store> Engine<S> {
     pub(crate) fn message(&mut self, id: LinkId, message: Message, size: usize) {
+        if message.is_data() || matches!(message, Message::Recon { .. } | Message::ReconAnswer { .. }) {
+            self.blob_link_heard(id);
+        }
         match message {
             Message::Ack { seq, bytes } => self.acknowledged(id, seq, bytes),
+            Message::Blob(message) => self.blob_message(id, message),
             Message::CatchUp { generation, sub, through, partial, unit } => {
                 let moves = if partial { Moves::None } else { Moves::One(sub, through) };
                 self.data(id, Arrived { generation, sub: Some(sub), size }, &unit, moves);

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use crate::record::DocState;
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
-use value::{ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use value::{BlobId, ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
+mod blob;
 mod field;
 mod shown;
 
@@ -18,6 +19,7 @@ pub use field::{Field, FieldWrite, WatchId};
 
 pub use crate::index::{IndexChange, IndexDefinition, IndexListing, IndexWalk};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
+pub use blob::{BlobAnswer, BlobRequest, BlobTask};
 pub use shown::{BigPeerState, LinkStatus, PeerInfo, PresenceGraph, Status};
 
 /// Joins an output to the input that answers it, and a request to its reply.
@@ -92,6 +94,10 @@ pub enum Input {
         /// Whether writes are refused.
         read_only: bool,
     },
+    /// Something about blobs; the reply is named there.
+    Blob(BlobRequest),
+    /// Answers `Output::Blob`.
+    BlobAnswered(BlobAnswer),
     /// Makes or drops an index, in a commit of its own. Reply: `Rows`, without any, before the index is built.
     ChangeIndex {
         /// Of the reply.
@@ -373,6 +379,15 @@ pub enum Output {
         /// Until the present ones end.
         seconds_left: u64,
     },
+    /// A task for the device of blobs; the answer is named there.
+    Blob(BlobTask),
+    /// More of a blob is here that an application has asked for.
+    BlobProgress {
+        /// Which.
+        id: BlobId,
+        /// What is here of it, durably, bytes.
+        have_bytes: u64,
+    },
     /// Close a link.
     Close {
         /// Which.
@@ -489,6 +504,12 @@ pub enum Output {
 pub enum Reply {
     /// A transaction is open.
     Begun(TransactionId),
+    /// A chunk of a blob, checked against its hash.
+    BlobChunk(Vec<u8>),
+    /// The length of a blob, bytes; `None`: it is not here, or not all of it.
+    BlobFound(Option<u64>),
+    /// A blob is durable under this name.
+    BlobKept(BlobId),
     /// Nothing to tell.
     Done,
     /// A transaction ended.
@@ -498,6 +519,8 @@ pub enum Reply {
     },
     /// What a Yjs client lacks of a field; `None`: there is no content.
     Field(Option<Lacking>),
+    /// A blob is here; `None`: no document names it any more, so that it will not come.
+    Fetched(Option<u64>),
     /// Imported states are as durable as was asked.
     Imported {
         /// Documents that the import has changed.

@@ -13,6 +13,7 @@
 //! Source: Firezone's "sans-IO" essay and str0m for the shape; `docs/wire.md` and `ARCHITECTURE.md` for the rest.
 
 pub mod backup;
+mod blob;
 mod check;
 mod columns;
 mod command;

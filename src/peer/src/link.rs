@@ -137,6 +137,7 @@ impl<S: Store> Engine<S> {
         self.send_subscriptions(id);
         self.links_changed();
         self.send_presence(id);
+        self.blob_link_up(id);
     }
 
     fn session_closed(&mut self, id: LinkId, code: Option<ErrorCode>, refused: bool) {
@@ -176,6 +177,7 @@ impl<S: Store> Engine<S> {
     fn forget_link(&mut self, id: LinkId, code: ErrorCode) {
         let Some(link) = self.network.links.remove(&id) else { return };
         self.remember_link(&link);
+        self.blob_link_down(id);
         match &link.target {
             Some(target) => self.target_lost(target, link.remote.is_some(), code),
             None => {

@@ -39,6 +39,8 @@ const fn kept(name: &'static str, kind: Kind) -> Parameter {
     Parameter { name, kind, has_effect: false }
 }
 
+pub const ATTACHMENTS_AUTO_FETCH: &str = "attachments_auto_fetch";
+pub const ATTACHMENTS_GC_SECS: &str = "attachments_gc_interval_secs";
 pub const DAYS_BETWEEN_REAPING: &str = "days_between_reaping";
 pub const DEFAULT_DIRECTIVES: &str = "dql_default_directives";
 pub const HISTORY_SIZE: &str = "dql_request_history_size";
@@ -52,8 +54,8 @@ pub const TRANSACTION_LOGGING_MS: &str = "transaction_duration_before_logging_ms
 
 /// All of them, by name.
 const PARAMETERS: [Parameter; 32] = [
-    kept("attachments_auto_fetch", Kind::Bool(false)),
-    kept("attachments_gc_interval_secs", Kind::Count(600, 1)),
+    used(ATTACHMENTS_AUTO_FETCH, Kind::Bool(false)),
+    used(ATTACHMENTS_GC_SECS, Kind::Count(600, 1)),
     used(DAYS_BETWEEN_REAPING, Kind::Count(1, 1)),
     kept("document_size_hard_limit_bytes", Kind::Count(5_242_880, 1)),
     kept("document_size_soft_limit_bytes", Kind::Count(262_144, 1)),

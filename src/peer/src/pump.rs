@@ -59,6 +59,7 @@ impl<S: Store> Engine<S> {
             self.send_acknowledgement(id);
             self.answer_rounds_of(id);
             self.pump(id);
+            self.pump_blobs(id);
             self.drain(id);
         }
         self.run_dialers();

@@ -126,6 +126,7 @@ impl<S: Store> Engine<S> {
         self.pipeline.regroup();
         self.booted = false;
         self.indexes.forget();
+        self.blob_names_lost();
         self.clock.observe(Hlc(self.store.applied().0), self.now);
         self.take_log(boot);
         self.tell_links_floor();

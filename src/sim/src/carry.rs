@@ -3,8 +3,8 @@
 //! `deliver` is the only place that touches an engine. It drains the outputs first and carries them out after, so that no
 //! engine is told anything while it speaks. Planted bugs sit here too.
 
-use peer::io::{DialTarget, Input, LinkId, LinkKind, Output, SignalPath};
-use store::Durability;
+use peer::io::{BlobTask, DialTarget, Input, LinkId, LinkKind, Output, SignalPath};
+use store::{BlobDeviceNow, Durability};
 use value::{ErrorCode, Failure, Seq, Value};
 
 use crate::check::{self, Checker};
@@ -69,6 +69,13 @@ impl Cluster {
     fn carry_out(&mut self, node: usize, output: Output) {
         match output {
             Output::AuthenticationRequired { .. } => self.log_in(node),
+            Output::Blob(BlobTask::Delete { place, part }) => {
+                let store = self.store_of(node);
+                let deleted = self.nodes[store].disk.blobs().blob_delete_now(place, part);
+                deleted.expect("a device in memory can be written");
+            }
+            Output::Blob(task) => self.submit(node, Operation::Blob { task }),
+            Output::BlobProgress { .. } => {}
             Output::Close { link, .. } => {
                 let due = self.network.close(link.0, node, self.now);
                 self.all_due(due);

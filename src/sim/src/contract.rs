@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peer::io::{Input, LinkId, ObserverId, Output, Ticket};
+use peer::io::{BlobAnswer, BlobRequest, BlobTask, Input, LinkId, ObserverId, Output, Ticket};
 
 /// Outputs that one input may cause, before we call it a loop.
 pub const OUTPUTS_MAX: usize = 10_000;
@@ -22,6 +22,7 @@ pub struct Contract {
     maintenance: Option<Ticket>,
     reload: Option<Ticket>,
     reboot: Option<Ticket>,
+    blobs: BTreeSet<Ticket>,
     links: BTreeSet<LinkId>,
     closed: BTreeSet<LinkId>,
     /// Observers, and whether they may be told.
@@ -33,6 +34,18 @@ impl Contract {
     pub fn input(&mut self, input: &Input) {
         match input {
             Input::Begin { ticket, .. } => self.expect_reply(*ticket, "Begin"),
+            Input::Blob(BlobRequest::Find { ticket, .. }) => self.expect_reply(*ticket, "Find"),
+            Input::Blob(BlobRequest::Keep { ticket, .. }) => self.expect_reply(*ticket, "Keep"),
+            Input::Blob(BlobRequest::Read { ticket, .. }) => self.expect_reply(*ticket, "Read"),
+            // A fetch may wait for ever.
+            Input::Blob(BlobRequest::Fetch { .. } | BlobRequest::Refresh | BlobRequest::Stop { .. }) => {}
+            Input::BlobAnswered(
+                BlobAnswer::Listed { ticket, .. }
+                | BlobAnswer::Read { ticket, .. }
+                | BlobAnswer::Written { ticket, .. },
+            ) => {
+                self.blobs.remove(ticket);
+            }
             Input::ChangeIndex { ticket, .. } => self.expect_reply(*ticket, "ChangeIndex"),
             Input::End { ticket, .. } => self.expect_reply(*ticket, "End"),
             Input::Execute { ticket, text, .. } => self.expect_reply(*ticket, text),
@@ -99,6 +112,9 @@ impl Contract {
                 Some(before) => Err(format!("Commit {} while Commit {} is outstanding", ticket.0, before.0)),
                 None => Ok(()),
             },
+            Output::Blob(
+                BlobTask::List { ticket } | BlobTask::Read { ticket, .. } | BlobTask::Write { ticket, .. },
+            ) if !self.blobs.insert(*ticket) => Err(format!("a task about blobs {} twice", ticket.0)),
             Output::Load { ticket, blocks } if blocks.is_empty() => Err(format!("Load {} of nothing", ticket.0)),
             Output::Load { ticket, .. } if !self.loads.insert(*ticket) => Err(format!("Load {} twice", ticket.0)),
             Output::Maintain { ticket, .. } => match self.maintenance.replace(*ticket) {
@@ -134,6 +150,8 @@ impl Contract {
                 Ok(())
             }
             Output::AuthenticationRequired { .. }
+            | Output::Blob(_)
+            | Output::BlobProgress { .. }
             | Output::Dial { .. }
             | Output::FieldChanged { .. }
             | Output::Load { .. }

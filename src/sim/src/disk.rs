@@ -11,8 +11,10 @@
 
 use std::collections::VecDeque;
 
-use peer::io::{CommitOutcome, Input, Ticket};
-use store::{Appended, BlockId, BootImage, DeviceBatch, DeviceError, DeviceNow, Durability, MemoryDevice, Written};
+use peer::io::{BlobAnswer, BlobTask, CommitOutcome, Input, Ticket};
+use store::{
+    Appended, BlobDeviceNow, BlockId, BootImage, DeviceBatch, DeviceError, DeviceNow, Durability, MemoryDevice, Written,
+};
 use value::{Millis, Seq};
 
 use crate::rng::Rng;
@@ -64,6 +66,11 @@ pub enum Operation {
         /// What it must survive.
         durability: Durability,
     },
+    /// `Output::Blob`, if it wants an answer.
+    Blob {
+        /// What.
+        task: BlobTask,
+    },
     /// `Output::Reboot`.
     Boot {
         /// Of the answer.
@@ -109,6 +116,8 @@ struct Done {
 #[derive(Debug, Default)]
 pub struct Disk {
     device: MemoryDevice,
+    /// Where blobs are: a part that was acknowledged survives a kill, and perhaps a power cut.
+    blobs: MemoryDevice,
     written: Vec<Done>,
     /// By tab, in the order in which they were asked for.
     under_way: VecDeque<(usize, Operation)>,
@@ -150,6 +159,7 @@ impl Disk {
                 };
                 Input::Committed { ticket, outcome }
             }
+            Operation::Blob { task } => Input::BlobAnswered(self.blob(task)),
             Operation::Boot { ticket } => {
                 let image = self.readable().and_then(|()| self.device.boot_now());
                 Input::Rebooted { ticket, image: image.map_err(|error| error.failure()) }
@@ -190,6 +200,9 @@ impl Disk {
         }
         self.under_way.clear();
         self.busy_until = Millis(0);
+        if crash == Crash::Power {
+            self.lose_blobs(rng);
+        }
         let safe = self.safe(crash);
         let kept = if rng.chance(300) { self.written.len() } else { safe + rng.index(self.written.len() - safe + 1) };
         self.keep(kept)
@@ -215,12 +228,42 @@ impl Disk {
                 Operation::Append { expected, record, durability, .. } => {
                     self.device.append_now(expected, done.at, record, durability).map(drop)
                 }
-                Operation::Boot { .. } | Operation::Read { .. } | Operation::Reload { .. } | Operation::Tail { .. } => {
-                    Ok(())
-                }
+                Operation::Blob { .. }
+                | Operation::Boot { .. }
+                | Operation::Read { .. }
+                | Operation::Reload { .. }
+                | Operation::Tail { .. } => Ok(()),
                 Operation::Write { batch, .. } => self.device.write_now(batch).map(drop),
             };
             ran.expect("a write that ran once runs again on the same device");
+        }
+    }
+
+    fn blob(&mut self, task: BlobTask) -> BlobAnswer {
+        let failure = match &task {
+            BlobTask::Write { .. } => self.check().err(),
+            BlobTask::Delete { .. } | BlobTask::List { .. } | BlobTask::Read { .. } => self.readable().err(),
+        };
+        match (failure.map(|error| error.failure()), task) {
+            (Some(failure), BlobTask::Write { ticket, .. }) => BlobAnswer::Written { ticket, result: Err(failure) },
+            (Some(failure), BlobTask::List { ticket }) => BlobAnswer::Listed { ticket, places: Err(failure) },
+            (Some(failure), BlobTask::Read { ticket, .. }) => BlobAnswer::Read { ticket, bytes: Err(failure) },
+            (_, task) => task.carry_out(&self.blobs).expect("a deletion is not submitted, since nobody waits for it"),
+        }
+    }
+
+    /// Returns where blobs are, for what needs no answer.
+    pub fn blobs(&self) -> &MemoryDevice {
+        &self.blobs
+    }
+
+    /// Forgets some parts of blobs, heads among them.
+    fn lose_blobs(&mut self, rng: &mut Rng) {
+        let places = self.blobs.blob_list_now().expect("a device in memory can be read");
+        for place in places {
+            for part in place.parts.into_iter().chain([0]).filter(|_| rng.chance(100)) {
+                self.blobs.blob_delete_now(place.place, Some(part)).expect("a device in memory can be written");
+            }
         }
     }
 

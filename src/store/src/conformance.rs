@@ -1,11 +1,13 @@
-//! The suites that every implementation of `Store` and of `Device` has to pass, as plain functions.
+//! The suites that every implementation of `Store`, `Device` and `BlobDevice` has to pass, as plain functions.
 //!
 //! A skin calls them from its own tests: natively, or in a browser over IndexedDB. They panic with the broken sentence.
 //! They know only the contracts written at the traits, and nothing about how an implementation keeps them.
 
+mod blob;
 mod device;
 mod store;
 
+pub use blob::blob_suite;
 pub use device::device_suite;
 pub use store::store_suite;
 

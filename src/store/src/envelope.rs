@@ -2,7 +2,8 @@
 //!
 //! Layout: magic `SHSE`, format (1 byte, 1), kind (1 byte), the kind's clear fields, nonce (12 bytes), ciphertext with its tag
 //! of 16 bytes, checksum (4 bytes, big-endian) of everything before it. Kinds: 1 log, clear: sequence of the record before
-//! (8 bytes, big-endian); 2 manifest, clear: version, floor, log start (8 bytes each, big-endian); 3 block; 4 small record.
+//! (8 bytes, big-endian); 2 manifest, clear: version, floor, log start (8 bytes each, big-endian); 3 block; 4 small record;
+//! 5 part of a blob, nothing in clear.
 //! The associated data is everything before the nonce and then the record's name (`Place::name`), so that no record can
 //! stand in for another.
 //!
@@ -11,6 +12,7 @@
 
 use value::{DecodeError, Reader, Seq, Writer};
 
+use crate::blob_device::{BlobPlace, blob_key};
 use crate::device::BlockId;
 use crate::log::{open, seal};
 use crate::manifest::{ManifestHead, read_head};
@@ -36,6 +38,8 @@ const WRAPPED_BYTES: usize = 32 + TAG_BYTES;
 /// Where a record lies, as far as it is known before it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place<'a> {
+    /// A part of a blob.
+    Blob(BlobPlace, u32),
     /// A block under its number.
     Block(BlockId),
     /// A log record behind the record of this sequence; its own is taken by the device.
@@ -53,6 +57,7 @@ impl Place<'_> {
             Place::Manifest(_) => 2,
             Place::Block(_) => 3,
             Place::Meta(_) => 4,
+            Place::Blob(..) => 5,
         }
     }
 
@@ -63,7 +68,7 @@ impl Place<'_> {
         match self {
             Place::Log(after) => writer.fixed64(after.0),
             Place::Manifest(head) => writer.fixed64(head.version).fixed64(head.floor.0).fixed64(head.log_start.0),
-            Place::Block(_) | Place::Meta(_) => &mut writer,
+            Place::Blob(..) | Place::Block(_) | Place::Meta(_) => &mut writer,
         };
         writer
     }
@@ -72,6 +77,7 @@ impl Place<'_> {
     pub fn associated_data(&self) -> Vec<u8> {
         let mut writer = self.head();
         match self {
+            Place::Blob(place, part) => writer.raw(&blob_key(*place, *part)),
             Place::Block(block) => writer.raw(&block.to_bytes()),
             Place::Meta(name) => writer.raw(name.as_bytes()),
             Place::Log(_) | Place::Manifest(_) => &mut writer,
@@ -110,7 +116,7 @@ pub fn unwrap_manifest(bytes: &[u8]) -> Result<(ManifestHead, Ciphertext<'_>), D
     Ok((head, sealed(reader)?))
 }
 
-/// Opens the envelope of a block or of a small record.
+/// Opens the envelope of a block, of a small record or of a part of a blob.
 pub fn unwrap_named<'a>(place: &Place<'_>, bytes: &'a [u8]) -> Result<Ciphertext<'a>, DecodeError> {
     sealed(open_kind(bytes, place.kind())?)
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use value::{Millis, Seq};
 
+use crate::blob_device::{BlobDeviceNow, BlobListing, BlobPlace};
 use crate::device::{
     Appended, BlockId, BootImage, DeviceBatch, DeviceError, DeviceNow, Durability, Records, Usage, Written,
 };
@@ -219,5 +220,24 @@ impl DeviceNow for FaultyDevice {
 
     fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
         self.inner.blocks_now()
+    }
+}
+
+/// Blobs meet no faults: what writes them twice is tested where they are written.
+impl BlobDeviceNow for FaultyDevice {
+    fn blob_list_now(&self) -> Result<Vec<BlobListing>, DeviceError> {
+        self.inner.blob_list_now()
+    }
+
+    fn blob_put_now(&self, place: BlobPlace, part: u32, bytes: Vec<u8>) -> Result<(), DeviceError> {
+        self.inner.blob_put_now(place, part, bytes)
+    }
+
+    fn blob_read_now(&self, place: BlobPlace, part: u32) -> Result<Option<Vec<u8>>, DeviceError> {
+        self.inner.blob_read_now(place, part)
+    }
+
+    fn blob_delete_now(&self, place: BlobPlace, part: Option<u32>) -> Result<(), DeviceError> {
+        self.inner.blob_delete_now(place, part)
     }
 }

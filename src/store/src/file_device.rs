@@ -5,6 +5,7 @@
 //! | `catalog` | manifest, small records, which blocks are live, where the log begins; replaced whole |
 //! | `log-<first sequence>` | entries, appended to; a new file after 1 MiB |
 //! | `block-<kind and number>` | a block; never changed |
+//! | `blob-<place and part>` | a part of an attachment, see `blob` |
 //!
 //! Names end in hexadecimal digits. The catalog is the only place that says what counts: a batch writes its blocks, then
 //! swaps the catalog, then deletes; a process that dies between leaves files that no catalog names, and `open` collects them.
@@ -14,6 +15,7 @@
 //! makes the `Folder` has locked it. A clone is another handle on the same device. Calls never wait for each other, because
 //! none of them waits: a host's folder is synchronous.
 
+mod blob;
 pub(crate) mod catalog;
 pub(crate) mod entry;
 
@@ -306,6 +308,9 @@ impl<F: Folder> Files<F> {
         self.swap(Catalog { log_after: self.used, ..Catalog::default() })?;
         for block in blocks {
             self.folder.remove(&block_name(block))?;
+        }
+        for name in self.folder.list()?.iter().filter(|name| blob::parse(name).is_some()) {
+            self.folder.remove(name)?;
         }
         self.remove_dead_logs()
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use value::{DecodeError, Millis, Seq};
 
+use crate::blob_device::{BlobDeviceNow, BlobListing, BlobPlace, HEAD_PART, listings};
 use crate::device::{
     Appended, BlockId, BootImage, DeviceBatch, DeviceError, DeviceNow, Durability, Records, Usage, Written,
 };
@@ -28,6 +29,7 @@ pub(crate) struct DeviceState {
     pub blocks: BTreeMap<BlockId, Vec<u8>>,
     pub manifest: Option<Vec<u8>>,
     pub meta: BTreeMap<String, Vec<u8>>,
+    pub blobs: BTreeMap<(BlobPlace, u32), Vec<u8>>,
 }
 
 impl MemoryDevice {
@@ -170,6 +172,27 @@ impl DeviceNow for MemoryDevice {
 
     fn blocks_now(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
         Ok(Some(self.state().blocks.keys().copied().collect()))
+    }
+}
+
+impl BlobDeviceNow for MemoryDevice {
+    fn blob_list_now(&self) -> Result<Vec<BlobListing>, DeviceError> {
+        let state = self.state();
+        Ok(listings(state.blobs.keys().copied(), |place| state.blobs.get(&(place, HEAD_PART)).cloned()))
+    }
+
+    fn blob_put_now(&self, place: BlobPlace, part: u32, bytes: Vec<u8>) -> Result<(), DeviceError> {
+        self.state().blobs.insert((place, part), bytes);
+        Ok(())
+    }
+
+    fn blob_read_now(&self, place: BlobPlace, part: u32) -> Result<Option<Vec<u8>>, DeviceError> {
+        Ok(self.state().blobs.get(&(place, part)).cloned())
+    }
+
+    fn blob_delete_now(&self, place: BlobPlace, part: Option<u32>) -> Result<(), DeviceError> {
+        self.state().blobs.retain(|key, _| key.0 != place || part.is_some_and(|part| key.1 != part));
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@
 //! Source: `docs/wire.md`; cursors held by the receiver after CouchDB's replication.
 
 pub mod backoff;
+pub mod blob;
 pub mod chunk;
 pub mod ephemeral;
 pub mod outgoing;
@@ -19,6 +20,7 @@ pub mod session;
 pub mod wire;
 
 pub use backoff::Backoff;
+pub use blob::BlobMessage;
 pub use ephemeral::Ephemeral;
 pub use outgoing::{Outgoing, Step};
 pub use presence::{Entry, PresenceMap};

@@ -2,8 +2,9 @@
 
 mod recon;
 
-use value::{ErrorCode, Hlc, Millis, PeerKey, ReplicaId, Seq, StoreId};
+use value::{BlobId, ErrorCode, Hlc, Millis, PeerKey, ReplicaId, Seq, StoreId};
 
+use crate::blob::BlobMessage;
 use crate::chunk::{Reassembler, split};
 use crate::outgoing::{Outgoing, Step};
 use crate::presence::{Entry, PresenceMap, TTL_MS};
@@ -78,6 +79,12 @@ fn messages() -> Vec<Message> {
         Message::Pong,
         Message::Bye { code: Some(ErrorCode::SyncBusy) },
         Message::Bye { code: None },
+        Message::Blob(BlobMessage::Want { ids: vec![BlobId([1; 32]), BlobId([2; 32])] }),
+        Message::Blob(BlobMessage::Have { blobs: vec![(BlobId([1; 32]), 300_000)] }),
+        Message::Blob(BlobMessage::Gone { id: BlobId([1; 32]) }),
+        Message::Blob(BlobMessage::Get { id: BlobId([1; 32]), part: 2 }),
+        Message::Blob(BlobMessage::Piece { id: BlobId([1; 32]), part: 2, offset: 300, bytes: vec![7, 8] }),
+        Message::Blob(BlobMessage::Taken { bytes: 300 }),
     ]
 }
 
@@ -105,6 +112,17 @@ fn every_truncation_and_bit_flip_is_an_error_or_another_message() {
             }
         }
     }
+}
+
+#[test]
+fn blobs_beyond_the_limits_are_refused() {
+    let refused = |blob: BlobMessage| Message::decode(&Message::Blob(blob).encode()).is_err();
+    let id = BlobId([1; 32]);
+    assert!(refused(BlobMessage::Want { ids: vec![id; 257] }));
+    assert!(refused(BlobMessage::Have { blobs: vec![(id, 17 << 30)] }));
+    assert!(refused(BlobMessage::Get { id, part: 65_537 }));
+    assert!(refused(BlobMessage::Piece { id, part: 1, offset: 0, bytes: vec![0; 32 * 1024 + 1] }));
+    assert!(refused(BlobMessage::Piece { id, part: 1, offset: 3 << 20, bytes: vec![0] }));
 }
 
 #[test]

@@ -250,6 +250,8 @@ pub enum Message {
         /// Why, when there is a reason.
         code: Option<ErrorCode>,
     },
+    /// About blobs; kinds 20 to 25.
+    Blob(crate::blob::BlobMessage),
 }
 
 impl RoundKind {
@@ -308,6 +310,7 @@ impl Message {
             Message::Ephemeral(message) => message.encode_into(out.u8(30)),
             Message::Ping => _ = out.u8(13),
             Message::Pong => _ = out.u8(14),
+            Message::Blob(blob) => blob.encode_into(&mut out),
             Message::Bye { code } => _ = out.u8(15).str(code.map_or("", ErrorCode::as_str)),
             Message::Recon { generation, sub, round, ranges } => {
                 out.u8(16).var(*generation).var(*sub).u8(round.flags());
@@ -397,7 +400,10 @@ impl Message {
             },
             18 => Message::Expect { generation: r.var()?, sub: r.var()?, documents: r.var()?, bytes: r.var()? },
             30 => Message::Ephemeral(crate::ephemeral::Ephemeral::decode_from(&mut r)?),
-            _ => return Ok(None),
+            kind => match crate::blob::BlobMessage::decode(kind, &mut r)? {
+                Some(blob) => Message::Blob(blob),
+                None => return Ok(None),
+            },
         };
         r.finish()?;
         Ok(Some(message))

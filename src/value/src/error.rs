@@ -56,12 +56,15 @@ error_codes! {
     QueryParameter "query/parameter" "A system parameter is unknown or its value is out of range." "See the list in docs/dql.md.";
     QueryUnsupported "query/unsupported" "The statement is valid but not supported here." "Read the message; it names the part.";
     StoreAttachmentNotFound "store/attachment-not-found" "No peer in reach has the attachment." "Try again when another peer is connected.";
+    StoreAttachmentTokenInvalid "store/attachment-token-invalid" "The attachment token is not valid." "Pass the token as it stands in the document: {id, len, metadata}.";
     StoreBackend "store/backend" "The storage failed or holds data that cannot be read." "Nothing was acknowledged; read the message and retry.";
     StoreBlocked "store/blocked" "The database is blocked by another tab or by the browser's settings." "Close the other tab or allow storage for this site.";
     StoreClosed "store/closed" "The database was closed." "Open it again.";
     StoreCrdt "store/crdt" "A change cannot be merged into the document." "Read the message; nothing was changed.";
     StoreDocumentId "store/document-id" "The _id is of a type that cannot identify, too long, or was changed." "Use a string, integer, boolean, array or object.";
     StoreDocumentNotFound "store/document-not-found" "No document has that _id." "Check the _id.";
+    StoreFailedToCreateAttachment "store/failed-to-create-attachment" "The attachment could not be created." "Read the message; what was written of it is removed.";
+    StoreFailedToFetchAttachment "store/failed-to-fetch-attachment" "The attachment could not be fetched." "Read the message; what is here of it is kept, so fetch it again.";
     StoreIdentifierConflict "store/identifier-conflict" "A document with that _id exists and the policy is FAIL." "Choose ON ID CONFLICT DO UPDATE, DO UPDATE_LOCAL_DIFF or DO NOTHING.";
     StoreImportInvalid "store/import-invalid" "What is imported is not of the expected form, damaged, or cut off." "Read the message; it names the place. What came before it is imported.";
     StoreNewerFormat "store/newer-format" "The store was written by a newer version." "Update Shoal; the data was not touched.";

@@ -8,6 +8,7 @@
 //!
 //! Sources: RFC 8949 (CBOR, deterministic encoding) for the value codec; Kulkarni et al. 2014 for the hybrid logical clock.
 
+pub mod blob;
 pub mod bytes;
 pub mod cbor;
 pub mod error;
@@ -21,6 +22,7 @@ mod recent;
 mod small_map;
 mod value;
 
+pub use blob::{BlobId, ChunkList};
 pub use bytes::{DecodeError, Reader, Writer};
 pub use error::{ErrorCode, Failure};
 pub use hash::{checksum, hash64, hash128_of};

@@ -7,7 +7,7 @@
 //! | `wal` | sequence, 8 bytes big-endian | framed record |
 //! | `seg` | `BlockId::to_bytes`, 9 bytes | block |
 //! | `meta` | `manifest`, `state`, `format`, or `record/<name>` | bytes |
-//! | `blob` | content hash and chunk number | reserved for attachments |
+//! | `blob` | place and part, 12 bytes big-endian | a part of an attachment |
 //!
 //! `state` has the bytes of all blocks, so that usage reads none of them. An append asks for the head and writes behind it in one go: one
 //! question, one write. Every call is one transaction. Inside one nothing is awaited but IndexedDB; a body that fails aborts.
@@ -16,6 +16,7 @@
 //! the connection gone reopens it and is done once more: a repeated append meets its own record as a conflict. A page that
 //! wants to delete the database is let: both connections close at once, and the device answers `Closed` for ever after.
 
+mod blob;
 mod body;
 mod error;
 mod guard;

@@ -17,6 +17,7 @@ use value::{ErrorCode, Failure, Object, SmallMap, Value, cbor};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
+use crate::attachment::Attachments;
 use crate::clock::{self, Alarm};
 use crate::discovery::Discovery;
 use crate::field::Bound;
@@ -47,6 +48,7 @@ pub struct Driver {
     pub(crate) storage: Storage,
     pub(crate) log: LogState,
     pub(crate) links: Links,
+    pub(crate) attachments: Attachments,
     pub(crate) tabs: Tabs,
     pub(crate) discovery: Discovery,
     pub(crate) closed: Cell<bool>,
@@ -91,6 +93,7 @@ impl Driver {
             observers: RefCell::default(),
             fields: RefCell::default(),
             links: Links::new(parts.identity.peer_key.clone()),
+            attachments: Attachments::default(),
             identity: parts.identity,
             storage: parts.storage,
             log: parts.log,
@@ -167,6 +170,11 @@ impl Driver {
         std::iter::from_fn(|| engine.poll()).collect()
     }
 
+    /// Returns what of attachments is here, bytes.
+    pub fn blob_bytes(&self) -> u64 {
+        self.engine.borrow().blob_bytes()
+    }
+
     /// Returns a number that was not used before.
     pub fn number(&self) -> u64 {
         self.next.replace(self.next.get() + 1)
@@ -221,6 +229,11 @@ impl Driver {
             Registered::Refused(failure) => Err(js::failure(&failure)),
             Registered::Pending | Registered::Returned => Ok(()),
         }
+    }
+
+    /// Forgets whoever waits for an answer that will not come.
+    pub(crate) fn forget(&self, ticket: Ticket) {
+        self.requests.borrow_mut().remove(&ticket.0);
     }
 
     /// Hands an answer to whoever asked.
@@ -319,6 +332,11 @@ pub fn arguments(bytes: &[u8]) -> Result<Object, JsValue> {
 fn settle(done: &Deferred, result: Result<Reply, Failure>) {
     match result {
         Ok(Reply::Begun(transaction)) => done.resolve(&JsValue::from_f64(transaction.0 as f64)),
+        Ok(Reply::BlobChunk(bytes)) => done.resolve(&js::object(&[("bytes", js::bytes_to(&bytes))])),
+        Ok(Reply::BlobFound(len) | Reply::Fetched(len)) => {
+            done.resolve(&len.map_or(JsValue::UNDEFINED, |len| JsValue::from_f64(len as f64)));
+        }
+        Ok(Reply::BlobKept(id)) => done.resolve(&JsValue::from_str(&id.to_string())),
         // A walk is for verification, which takes the answer itself.
         Ok(Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
         Ok(Reply::Field(lacking)) => done.resolve(&crate::field::lacking(lacking)),

@@ -146,6 +146,7 @@ impl Peer {
                 ("logBytes", (usage.log_bytes as f64).into()),
                 ("segmentBytes", (usage.segment_bytes as f64).into()),
                 ("metaBytes", (usage.meta_bytes as f64).into()),
+                ("blobBytes", (driver.blob_bytes() as f64).into()),
                 ("originUsage", number("usage")),
                 ("originQuota", number("quota")),
             ]))

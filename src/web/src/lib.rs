@@ -4,7 +4,8 @@
 //! promises, callbacks, IndexedDB transactions and messages. `driver` stands in the middle: it feeds the engine and carries out
 //! its outputs. `device` and `folder` are the storage, `sealed` the same behind a cipher; `links`, `socket` and `rtc` carry
 //! frames; `tabs` makes many tabs one peer, `election` says which of them does what for all; `lifecycle` puts a page that stops
-//! to sleep; `discovery` finds peers of the same origin; `zones` asks the host for
+//! to sleep; `discovery` finds peers of the same origin; `attachment` brings the bytes of
+//! attachments in and out; `zones` asks the host for
 //! time zones.
 //!
 //! Invariants, as absences: no rule of the protocol and none of the language; no decision that the simulator could not have
@@ -13,6 +14,7 @@
 //!
 //! Sources: the WHATWG standards of web sockets, channels and locks; W3C IndexedDB 3.0 and WebRTC 1.0; `docs/storage.md`.
 
+mod attachment;
 mod backup;
 mod channel;
 mod cipher;

@@ -7,9 +7,11 @@
 //! Invariants: no record but the locked key goes in unsealed; a record that does not open is damage, as a wrong checksum is.
 //! What this cannot see: that a whole store was put back to an earlier state, or that the newest records were cut off.
 
+use store::blob_device::HEAD_PART;
 use store::envelope::{self, KeyRecord, Place};
 use store::{
-    Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, Records, Usage, Written, manifest_head,
+    Appended, BlobDevice, BlobListing, BlobPlace, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability,
+    Records, Usage, Written, manifest_head,
 };
 use value::{DecodeError, ErrorCode, Failure, Millis, Seq};
 
@@ -276,5 +278,34 @@ impl<D: Device> Device for Sealed<D> {
 
     async fn blocks(&self) -> Result<Option<Vec<BlockId>>, DeviceError> {
         self.inner.blocks().await
+    }
+}
+
+impl<D: Device + BlobDevice> BlobDevice for Sealed<D> {
+    async fn blob_list(&self) -> Result<Vec<BlobListing>, DeviceError> {
+        let mut places = self.inner.blob_list().await?;
+        for listing in &mut places {
+            if let Some(head) = listing.head.take() {
+                // One that does not open leaves a place that nothing names, which is collected.
+                listing.head = open_named(&self.cipher, &Place::Blob(listing.place, HEAD_PART), &head).await.ok();
+            }
+        }
+        Ok(places)
+    }
+
+    async fn blob_put(&self, place: BlobPlace, part: u32, bytes: Vec<u8>) -> Result<(), DeviceError> {
+        let sealed = self.cipher.seal(&Place::Blob(place, part), &bytes).await?;
+        self.inner.blob_put(place, part, sealed).await
+    }
+
+    async fn blob_read(&self, place: BlobPlace, part: u32) -> Result<Option<Vec<u8>>, DeviceError> {
+        match self.inner.blob_read(place, part).await? {
+            Some(sealed) => Ok(open_named(&self.cipher, &Place::Blob(place, part), &sealed).await.ok()),
+            None => Ok(None),
+        }
+    }
+
+    async fn blob_delete(&self, place: BlobPlace, part: Option<u32>) -> Result<(), DeviceError> {
+        self.inner.blob_delete(place, part).await
     }
 }

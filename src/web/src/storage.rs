@@ -7,8 +7,8 @@
 use std::rc::Rc;
 
 use store::{
-    Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, FileDevice, Folder, MemoryFolder,
-    Records, Usage, Written,
+    Appended, BlobDevice, BlobListing, BlobPlace, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability,
+    FileDevice, Folder, MemoryFolder, Records, Usage, Written,
 };
 use value::{ErrorCode, Failure, Millis, Seq};
 use wasm_bindgen::JsValue;
@@ -223,6 +223,24 @@ macro_rules! delegate {
 
             async fn blocks(&$self) -> Result<Option<Vec<BlockId>>, DeviceError> {
                 match $self { $($pattern => $device.blocks().await,)+ }
+            }
+        }
+
+        impl BlobDevice for $outer {
+            async fn blob_list(&$self) -> Result<Vec<BlobListing>, DeviceError> {
+                match $self { $($pattern => $device.blob_list().await,)+ }
+            }
+
+            async fn blob_put(&$self, place: BlobPlace, part: u32, bytes: Vec<u8>) -> Result<(), DeviceError> {
+                match $self { $($pattern => $device.blob_put(place, part, bytes).await,)+ }
+            }
+
+            async fn blob_read(&$self, place: BlobPlace, part: u32) -> Result<Option<Vec<u8>>, DeviceError> {
+                match $self { $($pattern => $device.blob_read(place, part).await,)+ }
+            }
+
+            async fn blob_delete(&$self, place: BlobPlace, part: Option<u32>) -> Result<(), DeviceError> {
+                match $self { $($pattern => $device.blob_delete(place, part).await,)+ }
             }
         }
     };

@@ -7,17 +7,19 @@
 //! Messages on `shoal:<store>`, `from` being the tab: `log` (it grew; often with the record); `ask`, `beat` (a duty, see
 //! `election`); `who` (a new holder asks); `wants` (`{syncOn,
 //! subscriptions: [{id, text, args}]}`); `status`, `presence` (mirrors); `auth` (seconds left); `login` (`{request, provider,
-//! token}`), `said` (see `field`), `answer` (`{to, request, error}`); `logout`; `profile` (`{name, metadata}`). They stay within the origin.
+//! token}`), `said` (see `field`), `answer` (`{to, request, error}`); `logout`; `profile` (`{name, metadata}`); `blobs` (there are
+//! others in the store), `fetch` (`{id, len}`). They stay within the origin.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use value::SmallMap;
 
-use peer::io::{Input, SubscriptionId};
+use peer::io::{BlobRequest, Input, SubscriptionId};
 use value::Object;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
+use crate::attachment;
 use crate::channel::{Channel, Message};
 use crate::driver::{self, Driver};
 use crate::election::{self, Election};
@@ -50,7 +52,7 @@ pub struct Tabs {
     /// It is coming back from sleep.
     pub(crate) waking: Cell<bool>,
     slot: Cell<u8>,
-    holder: Cell<bool>,
+    pub(crate) holder: Cell<bool>,
     mirrored: Cell<bool>,
     latest: RefCell<SmallMap<&'static str, JsValue>>,
     own: RefCell<Wants>,
@@ -300,7 +302,10 @@ fn hear(driver: &Rc<Driver>, message: Message) {
         ("who", false) => {
             tabs.tell_wants();
             tabs.tell_logins();
+            attachment::tell_fetches(driver);
         }
+        ("blobs", _) => driver.feed(Input::Blob(BlobRequest::Refresh)),
+        ("fetch", true) => attachment::fetch_for_other(driver, &message.body),
         ("wants", true) => take_wants(driver, message.from, &message.body),
         ("status", false) => mirrored(driver, "status", message.body),
         ("presence", false) => mirrored(driver, "presence", message.body),

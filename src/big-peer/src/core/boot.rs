@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, watch};
 use value::{Object, Seq};
 
 use super::Core;
-use super::worker::{Engine, Worker};
+use super::worker::{Engine, Event, Worker};
+use crate::blob::{self, BlobFolder};
 use crate::clock::now;
 use crate::identity::{Identity, random};
 use crate::log::{Entry, LogEngine, LogError, Tail};
@@ -23,6 +24,8 @@ use crate::zones::IanaZones;
 /// Where a database's files are.
 #[derive(Clone, Debug)]
 pub struct DatabaseFiles {
+    /// Attachments.
+    pub blobs: PathBuf,
     /// The ids, in JSON.
     pub identity: PathBuf,
     /// The segments of the log.
@@ -46,6 +49,7 @@ impl DatabaseFiles {
         }
         let directory = data.join("databases").join(name);
         DatabaseFiles {
+            blobs: directory.join("blobs"),
             identity: directory.join("identity.json"),
             log: directory.join("log"),
             view: directory.join("view"),
@@ -119,13 +123,20 @@ pub(super) fn start(options: Options) -> Result<Arc<Core>, BootError> {
     let (ready, booted) = std::sync::mpsc::channel();
     let log_directory = options.files.log.clone();
     let thread_events = events.clone();
+    let blobs = BlobFolder::new(options.files.blobs.clone());
+    let blob_events = events.clone();
+    // The engine's thread is gone only after it has stopped waiting.
+    let answered = move |answer| drop(blob_events.send(Event::Blob(answer)));
+    let tasks =
+        blob::start(blobs.clone(), answered).map_err(|error| BootError::Io(options.files.blobs.clone(), error))?;
     let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let catch_up = CatchUp { view, identity, options: &options };
         let engine = match catch_up.run() {
             Ok(engine) => engine,
             Err(error) => return drop(ready.send(Err(error))),
         };
-        let worker = Worker::new(engine, options.log, options.database, options.metrics, thread_events, applied);
+        let worker =
+            Worker::new(engine, options.log, options.database, options.metrics, (thread_events, tasks), applied);
         worker.publish();
         // The starter waits for this; it is gone only if it panicked.
         if ready.send(Ok(())).is_ok() {
@@ -140,6 +151,7 @@ pub(super) fn start(options: Options) -> Result<Arc<Core>, BootError> {
         applied: applied_watch,
         thread: std::sync::Mutex::new(Some(thread)),
         persister,
+        blobs,
         next_link: AtomicU64::new(1),
     }))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use peer::io::{CommitOutcome, Input, LinkId, LinkKind, Output, Reply, Ticket};
+use peer::io::{BlobAnswer, BlobTask, CommitOutcome, Input, LinkId, LinkKind, Output, Reply, Ticket};
 use store::{DeviceError, Durability, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use value::{ErrorCode, Failure, Seq};
@@ -23,6 +23,8 @@ pub(super) type Engine = peer::Engine<View>;
 /// What is served before any request.
 #[derive(Debug)]
 pub(crate) enum Event {
+    /// The disk of blobs answered.
+    Blob(BlobAnswer),
     /// The log answered.
     Committed(Ticket, CommitOutcome),
     /// End cleanly.
@@ -37,6 +39,7 @@ pub(super) struct Worker {
     database: String,
     metrics: Arc<Metrics>,
     events: mpsc::UnboundedSender<Event>,
+    blobs: std::sync::mpsc::Sender<BlobTask>,
     applied: watch::Sender<Seq>,
     links: BTreeMap<LinkId, Outbox>,
     fields: Fields,
@@ -54,7 +57,7 @@ impl Worker {
         log: Arc<dyn LogEngine>,
         database: String,
         metrics: Arc<Metrics>,
-        events: mpsc::UnboundedSender<Event>,
+        (events, blobs): (mpsc::UnboundedSender<Event>, std::sync::mpsc::Sender<BlobTask>),
         applied: watch::Sender<Seq>,
     ) -> Worker {
         Worker {
@@ -63,6 +66,7 @@ impl Worker {
             database,
             metrics,
             events,
+            blobs,
             applied,
             links: BTreeMap::new(),
             fields: Fields::default(),
@@ -111,6 +115,7 @@ impl Worker {
             tokio::select! {
                 biased;
                 event = events.recv() => match event {
+                    Some(Event::Blob(answer)) => self.handle(Input::BlobAnswered(answer)),
                     Some(Event::Committed(ticket, outcome)) => self.committed(ticket, outcome),
                     Some(Event::Stop) | None => return,
                 },
@@ -139,7 +144,7 @@ impl Worker {
         while self.committing.is_some() {
             match tokio::time::timeout_at(deadline, events.recv()).await {
                 Ok(Some(Event::Committed(ticket, outcome))) => self.committed(ticket, outcome),
-                Ok(Some(Event::Stop)) => {}
+                Ok(Some(Event::Blob(_) | Event::Stop)) => {}
                 Ok(None) | Err(_) => break,
             }
         }
@@ -150,6 +155,12 @@ impl Worker {
 
     fn serve_request(&mut self, request: Request) {
         match request {
+            Request::Blob { ask, answer } => {
+                self.tickets += 1;
+                let ticket = Ticket(self.tickets);
+                self.waiting.insert(ticket, answer);
+                self.handle(Input::Blob(ask.request(ticket)));
+            }
             Request::Execute { text, args, answer } => {
                 self.tickets += 1;
                 let ticket = Ticket(self.tickets);
@@ -212,6 +223,11 @@ impl Worker {
 
     fn carry_out(&mut self, output: Output, inputs: &mut Vec<Input>) {
         match output {
+            Output::Blob(task) => {
+                if self.blobs.send(task).is_err() {
+                    tracing::error!(database = %self.database, "the thread of the attachments has ended");
+                }
+            }
             Output::Close { link, code } => {
                 if let Some(outbox) = self.links.remove(&link) {
                     self.metrics.links.dec();
@@ -251,6 +267,7 @@ impl Worker {
             }
             // A server dials nobody, has no application beside it and no other tab.
             Output::AuthenticationRequired { .. }
+            | Output::BlobProgress { .. }
             | Output::Dial { .. }
             | Output::Notify { .. }
             | Output::Presence(_)

@@ -63,8 +63,7 @@ async fn run(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     authenticate(&app.token, headers)?;
-    let Query(target) = target.map_err(|error| invalid(error.body_text()))?;
-    let core = app.database(target.db.as_deref())?;
+    let core = app.database(name_of(target)?.as_deref())?;
     let body = body.map_err(|error| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => super::body_too_large(),
         _ => invalid(error.body_text()),
@@ -81,9 +80,13 @@ async fn run(
     match reply {
         Reply::Rows { rows, mutated, commit } => Ok(answer(query_type, &rows, &mutated, commit.unwrap_or(before))),
         Reply::Begun(_)
+        | Reply::BlobChunk(_)
+        | Reply::BlobFound(_)
+        | Reply::BlobKept(_)
         | Reply::Done
         | Reply::Ended { .. }
         | Reply::Field(_)
+        | Reply::Fetched(_)
         | Reply::Imported { .. }
         | Reply::IndexesWalked(_)
         | Reply::LoggedIn
@@ -108,6 +111,11 @@ fn answer(query_type: &'static str, rows: &[Value], mutated: &[Value], seq: Seq)
     let txn = HeaderValue::from(seq.0);
     let json = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, json), (SHOAL_TXN_ID, txn.clone()), (DITTO_TXN_ID, txn)], bytes).into_response()
+}
+
+/// Returns the name of the database that a request is for.
+pub(super) fn name_of(target: Result<Query<Target>, QueryRejection>) -> Result<Option<String>, Problem> {
+    Ok(target.map_err(|error| invalid(error.body_text()))?.0.db)
 }
 
 /// Checks the development token, in a time that does not depend on how much of it is right.

@@ -3,6 +3,7 @@
 //! In go requests from outside, under limits of size and time; out come answers of the engine in JSON. Every error is
 //! problem+json (RFC 9457) with a stable code. Nothing here looks into a document or a frame.
 
+mod attachment;
 mod cors;
 mod execute;
 mod operation;
@@ -88,6 +89,8 @@ impl App {
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/sync", get(sync))
+        .route(UPLOAD, post(attachment::upload).layer(DefaultBodyLimit::disable()))
+        .route("/api/v4/attachments/{id}", get(attachment::download))
         .route("/api/v4/store/execute", post(execute::execute))
         .route("/api/v5/store/execute", post(execute::execute))
         .route("/yjs/{database}/{collection}/{id}/{*path}", get(yjs::open))
@@ -104,6 +107,9 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Refuses a body by its announced length, before any of it is read.
 async fn limit_body(request: Request, next: Next) -> Response {
+    if request.uri().path() == UPLOAD {
+        return next.run(request).await;
+    }
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > BODY_BYTES_MAX as u64) {
         return Problem::from(body_too_large()).into_response();
@@ -148,5 +154,7 @@ async fn sync(
     }))
 }
 
+/// Attachments are streamed to the disk, so their size is limited elsewhere.
+const UPLOAD: &str = "/api/v4/attachments/upload";
 /// Largest body of a request.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;

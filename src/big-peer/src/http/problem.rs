@@ -78,6 +78,7 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::QueryInvalid
         | ErrorCode::QueryParameter
         | ErrorCode::QueryUnsupported
+        | ErrorCode::StoreAttachmentTokenInvalid
         | ErrorCode::StoreCrdt
         | ErrorCode::StoreDocumentId
         | ErrorCode::StoreImportInvalid
@@ -116,6 +117,8 @@ pub fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::StoreBackend
         | ErrorCode::StoreBlocked
         | ErrorCode::StoreClosed
+        | ErrorCode::StoreFailedToCreateAttachment
+        | ErrorCode::StoreFailedToFetchAttachment
         | ErrorCode::StorePersistenceDirectoryLocked
         | ErrorCode::SyncUnreachable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::StoreQuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use dql::Zones;
-use store::{Durability, MemoryStore};
+use store::{Durability, MemoryDevice, MemoryStore};
 use value::{ErrorCode, Failure, Millis, Object, PeerKey, ReplicaId, Seq, StoreId, Value};
 
 use crate::config::{Boot, Config, Role};
 use crate::engine::Engine;
-use crate::io::{CommitOutcome, DialTarget, Input, LinkId, LinkKind, ObserverId, Output, Reply, Ticket};
+use crate::io::{
+    BlobAnswer, BlobTask, CommitOutcome, DialTarget, Input, LinkId, LinkKind, ObserverId, Output, Reply, Ticket,
+};
 
 /// The Big Peer's number.
 pub const BIG: usize = 0;
@@ -31,6 +33,13 @@ pub struct Node {
     pub field_changes: Vec<crate::io::WatchId>,
     /// What other peers said, by topic.
     pub heard: Vec<(u64, Vec<u8>)>,
+    /// Where its blobs are.
+    pub blobs: MemoryDevice,
+    /// How often a part of a blob was read or written.
+    pub blob_reads: usize,
+    pub blob_writes: usize,
+    /// Bytes of blobs that the application was last told to be here.
+    pub progress: Vec<u64>,
     config: Config,
 }
 
@@ -49,7 +58,15 @@ pub struct World {
     tickets: u64,
     links: BTreeMap<(usize, LinkId), (usize, LinkId)>,
     queue: VecDeque<(usize, Input)>,
+    /// The node whose chunks are not durable yet, and the answers that it will get.
+    pub slow_chunks: Option<usize>,
+    held: Vec<(usize, Input)>,
+    /// What becomes of the messages that reach a node.
+    tampering: Option<(usize, Tamper)>,
 }
+
+/// Returns what takes a message's place; `None` leaves it.
+type Tamper = Box<dyn Fn(&[u8]) -> Option<Vec<u8>>>;
 
 fn config(number: usize) -> Config {
     Config {
@@ -81,6 +98,10 @@ fn node(config: Config, log: Vec<(Seq, Vec<u8>)>, now: Millis) -> Node {
         commits: 0,
         field_changes: Vec::new(),
         heard: Vec::new(),
+        blobs: MemoryDevice::new(),
+        blob_reads: 0,
+        blob_writes: 0,
+        progress: Vec::new(),
         config,
     }
 }
@@ -115,7 +136,46 @@ impl World {
             tickets: 1 << 32,
             links: BTreeMap::new(),
             queue: VecDeque::new(),
+            slow_chunks: None,
+            held: Vec::new(),
+            tampering: None,
         }
+    }
+
+    /// Lets messages flow until a condition holds; `true` when it does.
+    pub fn until(&mut self, holds: impl Fn(&World) -> bool) -> bool {
+        while !holds(self) {
+            let Some((number, input)) = self.queue.pop_front() else { return false };
+            self.step(number, input);
+        }
+        true
+    }
+
+    /// Replaces messages on their way to a node.
+    pub fn replace_frames(&mut self, number: usize, with: impl Fn(&[u8]) -> Option<Vec<u8>> + 'static) {
+        self.tampering = Some((number, Box::new(with)));
+    }
+
+    /// Lets a node hear of no blobs: what comes is replaced by a kind that nobody knows.
+    pub fn nodes_deaf_to_blobs(&mut self, number: usize) {
+        self.replace_frames(number, |bytes| (20..30).contains(bytes.get(1)?).then(|| vec![0, 200]));
+    }
+
+    /// Puts an input behind those that wait, and carries nothing out.
+    pub fn later(&mut self, number: usize, input: Input) {
+        self.queue.push_back((number, input));
+    }
+
+    /// Makes durable what was written slowly.
+    pub fn flush_chunks(&mut self) {
+        self.slow_chunks = None;
+        self.queue.extend(std::mem::take(&mut self.held));
+        self.run();
+    }
+
+    /// Carries everything out that waits.
+    pub fn settle(&mut self) {
+        self.run();
     }
 
     /// Starts sync on a Small Peer with the right token and one subscription.
@@ -178,8 +238,9 @@ impl World {
     pub fn restart(&mut self, number: usize) {
         self.cut(number);
         let log = self.nodes[number].log.clone();
-        let config = self.nodes[number].config.clone();
+        let (config, blobs) = (self.nodes[number].config.clone(), self.nodes[number].blobs.clone());
         self.nodes[number] = node(config, log, self.now);
+        self.nodes[number].blobs = blobs;
         self.input(number, Input::MayLink(true));
         if number == BIG {
             self.input(number, Input::SyncOn(true));
@@ -248,11 +309,36 @@ impl World {
 
     fn run(&mut self) {
         while let Some((number, input)) = self.queue.pop_front() {
-            let node = &mut self.nodes[number];
-            node.engine.handle(self.now, input);
-            while let Some(output) = self.nodes[number].engine.poll() {
-                self.output(number, output);
+            self.step(number, input);
+        }
+    }
+
+    fn step(&mut self, number: usize, input: Input) {
+        self.nodes[number].engine.handle(self.now, input);
+        while let Some(output) = self.nodes[number].engine.poll() {
+            self.output(number, output);
+        }
+    }
+
+    fn blob_task(&mut self, number: usize, task: BlobTask) {
+        let full = self.full == Some(number);
+        let held = self.slow_chunks == Some(number) && matches!(task, BlobTask::Write { part: 1.., .. });
+        let node = &mut self.nodes[number];
+        let answer = match task {
+            BlobTask::Write { ticket, .. } if full => {
+                let result = Err(Failure::new(ErrorCode::StoreQuotaExceeded, "full"));
+                Some(BlobAnswer::Written { ticket, result })
             }
+            task => {
+                node.blob_reads += usize::from(matches!(task, BlobTask::Read { .. }));
+                node.blob_writes += usize::from(matches!(task, BlobTask::Write { .. }));
+                task.carry_out(&node.blobs)
+            }
+        };
+        let answer = answer.into_iter().map(|answer| (number, Input::BlobAnswered(answer)));
+        match held {
+            true => self.held.extend(answer),
+            false => self.queue.extend(answer),
         }
     }
 
@@ -260,6 +346,8 @@ impl World {
         let node = &mut self.nodes[number];
         match output {
             Output::AuthenticationRequired { .. } => node.asked_for_credentials += 1,
+            Output::Blob(task) => self.blob_task(number, task),
+            Output::BlobProgress { have_bytes, .. } => node.progress.push(have_bytes),
             Output::Close { link, .. } => {
                 if let Some(far) = self.links.remove(&(number, link)) {
                     self.links.remove(&far);
@@ -304,6 +392,8 @@ impl World {
             Output::Send { link, bytes } => {
                 node.sent_bytes += bytes.len();
                 if let Some((far, link)) = self.links.get(&(number, link)) {
+                    let other = self.tampering.as_ref().filter(|(at, _)| at == far).and_then(|(_, with)| with(&bytes));
+                    let bytes = other.unwrap_or(bytes);
                     self.queue.push_back((*far, Input::Frame { link: *link, bytes }));
                 }
             }

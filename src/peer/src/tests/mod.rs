@@ -2,6 +2,8 @@
 //!
 //! Method: whole engines over memory stores and a plain log, joined by links that carry every message at once.
 
+mod blob;
+mod blob_faults;
 mod columns;
 mod commands;
 mod export;

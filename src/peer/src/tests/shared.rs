@@ -233,6 +233,10 @@ impl Shared {
     fn output(&mut self, tab: usize, output: Output) {
         let device = self.devices[self.tabs[tab].store].clone();
         let input = match output {
+            Output::Blob(task) => match task.carry_out(&device) {
+                Some(answer) => Input::BlobAnswered(answer),
+                None => return,
+            },
             Output::Close { link, .. } => {
                 if let Some(far) = self.links.remove(&(tab, link)) {
                     self.links.remove(&far);
@@ -279,6 +283,7 @@ impl Shared {
                 return;
             }
             Output::AuthenticationRequired { .. }
+            | Output::BlobProgress { .. }
             | Output::Dial { .. }
             | Output::FieldChanged { .. }
             | Output::Presence(_)

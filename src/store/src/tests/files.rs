@@ -369,7 +369,7 @@ fn golden_files_are_read_and_written_alike() {
 }
 
 /// Returns a device over a fresh folder, for the suite.
-pub(super) fn device() -> impl DeviceNow + Clone {
+pub(super) fn device() -> impl DeviceNow + crate::BlobDeviceNow + Clone {
     let folder: Rc<dyn Folder> = Rc::new(MemoryFolder::new());
     FileDevice::open(folder).unwrap()
 }

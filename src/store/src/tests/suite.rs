@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::tiny;
-use crate::conformance::{device_suite, store_suite};
+use crate::conformance::{blob_suite, device_suite, store_suite};
 use crate::{BootImage, FaultyDevice, Hosted, LsmConfig, MemoryDevice, MemoryStore};
 
 /// Runs a future that never waits.
@@ -47,6 +47,22 @@ fn faulty_device_without_faults_conforms() {
 #[test]
 fn file_device_conforms() {
     block_on(device_suite(async || {
+        let device = super::files::device();
+        (device.clone(), device)
+    }));
+}
+
+#[test]
+fn memory_device_keeps_blobs() {
+    block_on(blob_suite(async || {
+        let device = MemoryDevice::new();
+        (device.clone(), device)
+    }));
+}
+
+#[test]
+fn file_device_keeps_blobs() {
+    block_on(blob_suite(async || {
         let device = super::files::device();
         (device.clone(), device)
     }));

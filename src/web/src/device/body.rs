@@ -17,7 +17,7 @@ pub const WAL: &str = "wal";
 pub const SEG: &str = "seg";
 /// Manifest, state, format and the small records.
 pub const META: &str = "meta";
-/// Reserved for attachments.
+/// Parts of attachments.
 pub const BLOB: &str = "blob";
 /// Before the names of the small records.
 pub const RECORD: &str = "record/";

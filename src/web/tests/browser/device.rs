@@ -1,6 +1,6 @@
 //! IndexedDB keeps the contract of a device, survives reopening and a lost connection.
 
-use store::conformance::device_suite;
+use store::conformance::{blob_suite, device_suite};
 use store::{Appended, BlockId, Device, DeviceBatch, DeviceError, Durability};
 use value::{Millis, Seq};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -22,6 +22,15 @@ async fn append(device: &IndexedDb, expected: Seq, text: &str, durability: Durab
 async fn indexeddb_keeps_the_contract_of_a_device() {
     device_suite(async || {
         let name = fresh("suite");
+        (open(&name).await, open(&name).await)
+    })
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn indexeddb_keeps_blobs() {
+    blob_suite(async || {
+        let name = fresh("blobs");
         (open(&name).await, open(&name).await)
     })
     .await;

@@ -1,9 +1,12 @@
 //! A sealed device keeps the contract of a device, and what lies under it opens nowhere but in its place.
 
 use js_sys::Uint8Array;
-use store::conformance::device_suite;
+use store::conformance::{blob_suite, device_suite};
 use store::envelope::Place;
-use store::{Appended, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, MemoryDevice, Written, log};
+use store::{
+    Appended, BlobDevice, BlobPlace, BlockId, BootImage, Device, DeviceBatch, DeviceError, Durability, MemoryDevice,
+    Written, log,
+};
 use value::{Millis, Seq};
 use wasm_bindgen_test::wasm_bindgen_test;
 use web::{IndexedDb, Sealed, Secret};
@@ -45,6 +48,32 @@ async fn a_sealed_indexeddb_keeps_the_contract_of_a_device() {
         (one, unlock(open().await, &key(1)).await.expect("the key fits").0)
     })
     .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_sealed_indexeddb_keeps_blobs() {
+    blob_suite(async || {
+        let name = fresh("sealed-blobs");
+        let open = async || IndexedDb::open(&name).await.expect("the test browser allows IndexedDB");
+        let one = create(open().await).await;
+        (one, unlock(open().await, &key(1)).await.expect("the key fits").0)
+    })
+    .await;
+}
+
+#[wasm_bindgen_test]
+async fn a_sealed_part_of_a_blob_opens_nowhere_but_in_its_place() {
+    let memory = MemoryDevice::new();
+    let device = create(memory.clone()).await;
+    let (here, there) = (BlobPlace(1), BlobPlace(2));
+    device.blob_put(here, 1, b"secret words".to_vec()).await.expect(WORKS);
+    let sealed = memory.blob_read(here, 1).await.expect(WORKS).expect("it was put");
+    assert!(!sealed.windows(6).any(|bytes| bytes == b"secret"));
+    for (place, part) in [(here, 2), (there, 1)] {
+        memory.blob_put(place, part, sealed.clone()).await.expect(WORKS);
+        assert_eq!(device.blob_read(place, part).await, Ok(None), "moved to {place:?}, part {part}");
+    }
+    assert_eq!(device.blob_read(here, 1).await, Ok(Some(b"secret words".to_vec())));
 }
 
 /// Three log records, a block and a small record over memory, and the memory.
