@@ -135,7 +135,8 @@ impl<S: Store> Engine<S> {
         }
         self.keep_back(id);
         self.send_subscriptions(id);
-        self.links_changed();
+        // A new entry goes to the others; the new link gets it with all that is known.
+        self.renew_entry(Some(id));
         self.send_presence(id);
         self.blob_link_up(id);
     }

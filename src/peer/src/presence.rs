@@ -5,6 +5,7 @@
 
 use store::Store;
 use sync::presence::RENEW_MS;
+use sync::wire::{decode_peer_key, encode_peer_key};
 use sync::{Entry, Message};
 use value::limits::DEPTH_MAX;
 use value::{DecodeError, Object, PeerKey, Reader, SmallMap, Value, Writer, cbor};
@@ -29,6 +30,16 @@ impl<S: Store> Engine<S> {
 
     /// Writes this peer's entry anew and tells the links.
     pub(crate) fn links_changed(&mut self) {
+        self.renew_entry(None);
+    }
+
+    /// Writes this peer's entry anew and tells the links but one. The entry of a Big Peer does not name its links, so that one
+    /// that comes is nothing new.
+    pub(crate) fn renew_entry(&mut self, but: Option<LinkId>) {
+        let known = self.network.presence.entry(&self.config.peer_key).is_some();
+        if known && but.is_some() && matches!(self.config.role, Role::BigPeer { .. }) {
+            return self.tell_presence();
+        }
         if !self.network.sync_on {
             return self.tell_presence();
         }
@@ -39,14 +50,17 @@ impl<S: Store> Engine<S> {
         };
         self.network.renew_at = self.now.plus(RENEW_MS);
         self.network.presence.merge(entry.clone(), self.now);
-        self.broadcast(vec![entry], None);
+        self.broadcast(vec![entry], but);
         self.tell_presence();
     }
 
-    /// Tells a new link everything known.
+    /// Tells a new link everything known, but what it has just said of itself.
     pub(crate) fn send_presence(&mut self, id: LinkId) {
         let (mut entries, mut bytes) = (Vec::new(), 0);
-        let all: Vec<Entry> = self.network.presence.entries().cloned().collect();
+        let remote = self.network.links.get(&id).and_then(|link| link.remote.as_ref());
+        let Some(remote) = remote.map(|remote| remote.peer_key.clone()) else { return };
+        let known = self.network.presence.entries().filter(|entry| entry.peer != remote);
+        let all: Vec<Entry> = known.cloned().collect();
         for entry in all {
             bytes += entry.body.len() + 64;
             entries.push(entry);
@@ -177,7 +191,8 @@ fn encode_body(info: &PeerInfo) -> Vec<u8> {
     let links = if info.is_big_peer { &[] } else { &info.links[..info.links.len().min(LINKS_MAX)] };
     out.u8(u8::from(info.is_big_peer)).str(&info.version).var(links.len() as u64);
     for (key, kind) in links {
-        out.str(&key.0).u8(match kind {
+        encode_peer_key(key, &mut out);
+        out.u8(match kind {
             LinkKind::Simulated => 0,
             LinkKind::WebRtc => 1,
             LinkKind::WebSocket => 2,
@@ -202,7 +217,7 @@ fn decode_body(key: PeerKey, body: &[u8]) -> Result<PeerInfo, DecodeError> {
     let version = r.str(256)?.to_owned();
     let mut links = Vec::new();
     for _ in 0..r.count(4096)? {
-        let peer = PeerKey(r.str(128)?.to_owned());
+        let peer = decode_peer_key(&mut r)?;
         let kind = match r.u8()? {
             0 => LinkKind::Simulated,
             1 => LinkKind::WebRtc,

@@ -2,7 +2,7 @@
 //!
 //! Layout: nothing at all for no documents; else a byte for the form and
 //! - 0, shorthand: count, each: the document's place + 1 among the recent ones of this direction of the link, or 0 and the
-//!   collection's place + 1, or 0 and its name, and the `_id`; then the delta in the short form of `crdt`, or nothing and the
+//!   collection's place + 1, or 0 and its name, and the `_id`, hexadecimal ones in half the bytes; then the delta in the short form of `crdt`, or nothing and the
 //!   delta as it is.
 //! - 1, columns: a parcel of rows, key and delta, as a segment of the store holds them; ascending, no document twice.
 //! - 2, list: length and DEFLATE stream of: collection, `_id` and delta of each document.
@@ -16,7 +16,7 @@ use crdt::{Doc, Shorthand};
 use store::parcel::{deflate, inflate, length, pack_rows, unpack_rows};
 use store::{Key, Parsed, ValueLayout};
 use value::limits::{COLLECTION_NAME_BYTES_MAX, FRAME_BYTES_MAX, ID_BYTES_MAX, MERGED_DOCUMENT_BYTES_MAX};
-use value::{CollectionName, DecodeError, DocId, Reader, Recent, Writer};
+use value::{CollectionName, DecodeError, DocId, Reader, Recent, Value, Writer, pack_hex, unpack_hex};
 
 use crate::record::DocState;
 
@@ -94,7 +94,7 @@ impl Words {
                 None => {
                     out.u8(0);
                     self.name(&doc.collection, &mut out);
-                    out.bytes(doc.id.as_bytes());
+                    encode_id(&doc.id, &mut out);
                     self.documents.add((doc.collection.clone(), doc.id.clone()));
                 }
             }
@@ -123,7 +123,7 @@ impl Words {
             let (collection, id) = match place_of(r.var()?)? {
                 Some(place) => self.documents.at(place).cloned().ok_or(DecodeError::Invalid("place of a document"))?,
                 None => {
-                    let named = (self.named(&mut r)?, DocId::from_bytes(r.bytes(ID_BYTES_MAX)?)?);
+                    let named = (self.named(&mut r)?, decode_id(&mut r)?);
                     self.documents.add(named.clone());
                     named
                 }
@@ -147,6 +147,25 @@ impl Words {
                 Ok(collection)
             }
         }
+    }
+}
+
+/// Writes an `_id`: length × 2 and its canonical bytes, or where it is a hexadecimal text, as those made here are, that of the
+/// bytes it names × 2 + 1 and those.
+fn encode_id(id: &DocId, out: &mut Writer) {
+    match id.to_value().as_str().and_then(pack_hex) {
+        Some(bytes) => _ = out.var((bytes.len() as u64) << 1 | 1).raw(&bytes),
+        None => _ = out.var((id.as_bytes().len() as u64) << 1).raw(id.as_bytes()),
+    }
+}
+
+fn decode_id(r: &mut Reader<'_>) -> Result<DocId, DecodeError> {
+    let head = r.var()?;
+    let length = usize::try_from(head >> 1).ok().filter(|length| *length <= ID_BYTES_MAX);
+    let bytes = r.raw(length.ok_or(DecodeError::Limit("document id"))?)?;
+    match head & 1 {
+        0 => DocId::from_bytes(bytes),
+        _ => DocId::new(&Value::Str(unpack_hex(bytes))).map_err(|_| DecodeError::Invalid("document id")),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use value::{DecodeError, Hlc, Millis, PeerKey, Reader, SmallMap, Writer};
 
-use crate::wire::{PRESENCE_BYTES_MAX, decode_peer_key};
+use crate::wire::{PRESENCE_BYTES_MAX, decode_peer_key, encode_peer_key};
 
 /// How long an entry lives after it was last heard of, milliseconds.
 pub const TTL_MS: u64 = 60_000;
@@ -27,7 +27,8 @@ pub struct Entry {
 
 impl Entry {
     pub(crate) fn encode_into(&self, out: &mut Writer) {
-        out.str(&self.peer.0).fixed64(self.stamp.0).bytes(&self.body);
+        encode_peer_key(&self.peer, out);
+        out.fixed64(self.stamp.0).bytes(&self.body);
     }
 
     pub(crate) fn decode_from(r: &mut Reader<'_>) -> Result<Entry, DecodeError> {

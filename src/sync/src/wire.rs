@@ -4,7 +4,7 @@
 //! versions can add kinds; a known kind with a body that does not parse ends the link.
 
 use value::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
-use value::{DecodeError, ErrorCode, Hlc, PeerKey, Reader, ReplicaId, Seq, StoreId, Writer};
+use value::{DecodeError, ErrorCode, Hlc, PeerKey, Reader, ReplicaId, Seq, StoreId, Writer, pack_hex, unpack_hex};
 
 use crate::recon::{Extent, Range, decode_ranges, encode_ranges};
 
@@ -301,7 +301,10 @@ impl Message {
             }
             Message::Ack { seq, bytes } => _ = out.u8(10).var(seq.0).var(*bytes),
             Message::Signal { from, to, hops, payload } => {
-                out.u8(11).str(&from.0).str(&to.0).u8(*hops).bytes(payload);
+                out.u8(11);
+                encode_peer_key(from, &mut out);
+                encode_peer_key(to, &mut out);
+                out.u8(*hops).bytes(payload);
             }
             Message::Presence { entries } => {
                 out.u8(12).var(entries.len() as u64);
@@ -410,15 +413,29 @@ impl Message {
     }
 }
 
+/// Writes a peer key: its length × 2 and the text, or where it is hexadecimal, as ours are, that of its bytes × 2 + 1 and those.
+pub fn encode_peer_key(key: &PeerKey, out: &mut Writer) {
+    match pack_hex(&key.0) {
+        Some(bytes) => _ = out.var((bytes.len() as u64) << 1 | 1).raw(&bytes),
+        None => _ = out.var((key.0.len() as u64) << 1).raw(key.0.as_bytes()),
+    }
+}
+
 /// Reads a peer key of 1 to 128 bytes.
-pub(crate) fn decode_peer_key(r: &mut Reader<'_>) -> Result<PeerKey, DecodeError> {
-    let key = r.str(128)?;
-    if key.is_empty() { Err(DecodeError::Invalid("peer key")) } else { Ok(PeerKey(key.to_owned())) }
+pub fn decode_peer_key(r: &mut Reader<'_>) -> Result<PeerKey, DecodeError> {
+    let head = r.var()?;
+    let (max, is_hex) = if head & 1 == 1 { (64, true) } else { (128, false) };
+    let length = usize::try_from(head >> 1).ok().filter(|length| (1..=max).contains(length));
+    let bytes = r.raw(length.ok_or(DecodeError::Invalid("peer key"))?)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::Invalid("peer key"));
+    Ok(PeerKey(if is_hex { unpack_hex(bytes) } else { text?.to_owned() }))
 }
 
 fn encode_hello(hello: &Hello, out: &mut Writer) {
     out.var(VERSION_MAJOR).var(VERSION_MINOR).str(&hello.database);
-    out.fixed64(hello.replica.0).fixed64(hello.store.0).str(&hello.peer_key.0).fixed64(hello.hlc.0);
+    out.fixed64(hello.replica.0).fixed64(hello.store.0);
+    encode_peer_key(&hello.peer_key, out);
+    out.fixed64(hello.hlc.0);
     out.u8(u8::from(hello.is_big_peer)).var(hello.horizon).u8(u8::from(hello.credentials.is_some()));
     if let Some(credentials) = &hello.credentials {
         out.str(&credentials.provider).str(&credentials.token);

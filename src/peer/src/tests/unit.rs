@@ -30,8 +30,11 @@ fn sorted(mut docs: Vec<DocState>) -> Vec<DocState> {
 fn every_form_reads_back_as_written() {
     let (mut said, mut heard) = (Words::default(), Words::default());
     let twice = [many(), many()].concat();
-    let units = [vec![], vec![state("a", 1, "x")], vec![state("a", 1, "y"), state("b", 1, "z")], many(), twice];
-    for (number, docs) in units.iter().cycle().take(15).enumerate() {
+    let named =
+        |text: &str| DocState { id: DocId::new(&Value::Str(text.into())).expect("valid"), ..state("a", 1, "x") };
+    let named = ["0123456789abcdef0123456789abcdef", "abc", "AB", "zz", "00"].map(named).to_vec();
+    let units = [vec![], vec![state("a", 1, "x")], vec![state("a", 1, "y"), state("b", 1, "z")], many(), twice, named];
+    for (number, docs) in units.iter().cycle().take(18).enumerate() {
         let unit = encode(docs, &mut said);
         let read = decode(&unit, &mut heard).expect("it reads back");
         // Columns are in the order of their keys; a unit is applied whole, so that its order says nothing.

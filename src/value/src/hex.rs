@@ -1,0 +1,37 @@
+//! Texts that are numbers in disguise: hexadecimal digits travel as the bytes they name.
+
+/// Returns the bytes that a text names, if it is an even number of lower-case hexadecimal digits, at least two.
+pub fn pack_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let digits = text.as_bytes();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
+/// Returns the digits that name some bytes.
+pub fn unpack_hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(if half < 10 { b'0' + half } else { b'a' + half - 10 });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{pack_hex, unpack_hex};
+
+    #[test]
+    fn digits_become_bytes_and_come_back() {
+        for text in ["00", "0123456789abcdef", "ff00"] {
+            let bytes = pack_hex(text).expect("digits");
+            assert_eq!((bytes.len() * 2, unpack_hex(&bytes)), (text.len(), text.to_owned()));
+        }
+        for text in ["", "0", "0g", "AB", "é"] {
+            assert_eq!(pack_hex(text), None, "{text}");
+        }
+    }
+}
