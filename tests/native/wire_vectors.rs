@@ -54,6 +54,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("recon", Message::Recon { generation: 1, sub: 0, round, ranges: ranges() }),
         ("recon-answer", answer),
         ("expect", Message::Expect { generation: 1, sub: 0, documents: 300, bytes: 70_000 }),
+        ("not-live", Message::NotLive { generation: 1 }),
         ("signal", Message::Signal { from: peer("a"), to: peer("b"), hops: 4, payload: vec![1] }),
         ("presence", Message::Presence { entries: vec![Entry { peer: peer("a"), stamp: Hlc(5), body: vec![1] }] }),
         ("ephemeral", Message::Ephemeral(Ephemeral { origin: 100, number: 7, hops: 4, topic: 9, payload: vec![1, 2] })),

@@ -16,7 +16,7 @@ use crate::network::Link;
 use crate::packed::Packed;
 use crate::page::Import;
 use crate::pipeline::{Committing, Completion, Group, Job, RemoteUnit, stronger};
-use crate::reap::REAPED;
+use crate::reap::{EVICTED, REAPED};
 use crate::reboot::Repair;
 use crate::record::{DocState, LOCAL, Record};
 use crate::request::answer;
@@ -72,8 +72,7 @@ impl<S: Store> Engine<S> {
         match Cursors::load(&self.store) {
             Ok(cursors) => {
                 self.cursors = cursors;
-                self.load_acknowledged();
-                if let Err(error) = self.load_horizon() {
+                if let Err(error) = self.load_acknowledged().and_then(|()| self.load_horizon()) {
                     return self.park_pipeline(error);
                 }
                 self.booted = true;
@@ -148,7 +147,7 @@ impl<S: Store> Engine<S> {
 
     /// Evaluates waiting jobs into the group and sends it off.
     fn fill_group(&mut self) -> bool {
-        while self.pipeline.group.has_room() {
+        while self.pipeline.group.has_room_for(self.pipeline.jobs.front()) {
             let Some(job) = self.pipeline.jobs.pop_front() else { break };
             if let Job::Begin { ticket, read_only } = job {
                 if self.pipeline.group.jobs.is_empty() {
@@ -218,6 +217,7 @@ impl<S: Store> Engine<S> {
                             if matches!(write.effect, Effect::Evicted) {
                                 let forgotten = self.cursors.forget(&write.collection);
                                 forgotten.into_iter().for_each(|(name, bytes)| group.draft.put_meta(&name, bytes));
+                                group.draft.put_meta(EVICTED, Some(vec![1]));
                             }
                             // An overwrite may have taken a later stamp than the tick; no tick may be used twice.
                             self.clock.observe(write.newest(), self.now);
@@ -369,6 +369,7 @@ impl<S: Store> Engine<S> {
             self.reaper.replay(record);
             evicted.clear();
         }
+        self.reaper.is_incomplete |= !evicted.is_empty();
         evicted.iter().for_each(|collection| self.cursors.drop_collection(collection));
         let floor_rose = self.log.push(LogEntry::new(seq, parts, changes, vias, record_bytes));
         self.published(seq, floor_rose);

@@ -85,6 +85,8 @@ pub struct Engine<S> {
     pub(crate) rebooting: Option<Reboot>,
     pub(crate) repair: Repair,
     pub(crate) reaper: Reaper,
+    /// The log's end when a sync scope was last widened; 0: never in this run.
+    pub(crate) scopes_widened: Seq,
     /// Records that could not be read and are not in the store either.
     pub(crate) damaged: Vec<Seq>,
     /// A damaged block was given up: whoever waited for it goes on without it.
@@ -142,6 +144,7 @@ impl<S: Store> Engine<S> {
             rebooting: None,
             repair: Repair::None,
             reaper: Reaper::new(now),
+            scopes_widened: Seq(0),
             damaged: Vec::new(),
             mended: false,
             may_compact: false,

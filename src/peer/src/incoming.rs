@@ -49,6 +49,13 @@ impl<S: Store> Engine<S> {
                 }
             }
             Message::Ephemeral(message) => self.ephemeral_heard(id, message),
+            Message::NotLive { generation } => {
+                if let Some(link) =
+                    self.network.links.get_mut(&id).filter(|link| link.incoming.generation == generation)
+                {
+                    link.incoming.subs.iter_mut().for_each(|sub| sub.live = false);
+                }
+            }
             Message::Presence { entries } => self.presence_heard(id, entries),
             Message::Signal { from, to, hops, payload } => self.signal_heard(from, to, hops, payload),
             Message::Recon { generation, sub, round, ranges } => self.round_heard(id, generation, sub, (round, ranges)),
@@ -82,7 +89,9 @@ impl<S: Store> Engine<S> {
     pub(crate) fn send_subscriptions(&mut self, id: LinkId) {
         let wanted = self.wanted();
         let Some(link) = self.network.links.get_mut(&id) else { return };
-        let Some(remote) = link.remote.as_ref().map(|remote| remote.store) else { return };
+        let Some((remote, horizon)) = link.remote.as_ref().map(|remote| (remote.store, remote.horizon)) else { return };
+        let to_authority = link.remote.as_ref().is_some_and(|remote| remote.is_big_peer)
+            && matches!(self.config.role, Role::SmallPeer { .. });
         link.incoming.generation += 1;
         link.incoming.staged.clear();
         link.incoming.staged_bytes = 0;
@@ -98,7 +107,9 @@ impl<S: Store> Engine<S> {
             };
             let (documents, bytes) = (0, 0);
             let (live, denied, expected) = (false, false, None);
-            link.incoming.subs.push(IncomingSub { hash, collection, live, denied, documents, bytes, expected });
+            let returns = to_authority && matches!(has, Has::UpTo(at) if at.0 < horizon);
+            let sub = IncomingSub { hash, collection, live, denied, returns, documents, bytes, expected };
+            link.incoming.subs.push(sub);
             subs.push(SubRequest { text, args, has });
         }
         self.send(id, &Message::Subs { generation, subs });
@@ -132,9 +143,10 @@ impl<S: Store> Engine<S> {
         let remote = self.network.links.get(&id).and_then(|link| link.remote.as_ref());
         // What a Small Peer drops, its Big Peer has acknowledged.
         let told = self.config.role.big_peer_url().is_some() && remote.is_some_and(|remote| remote.is_big_peer);
-        for sub in subs.iter_mut().filter(|_| !told) {
-            // It may have missed a tombstone that is gone.
-            if matches!(sub.has, Has::UpTo(at) if at < self.reaper.horizon()) {
+        for sub in &mut subs {
+            // It may have missed a tombstone that is gone, or something that was kept back.
+            let missed = |at: Seq| at < self.reaper.horizon() && !told || at <= self.scopes_widened;
+            if matches!(sub.has, Has::UpTo(at) if missed(at)) {
                 sub.has = Has::Something;
             }
         }
@@ -164,14 +176,6 @@ impl<S: Store> Engine<S> {
         link.incoming.live
     }
 
-    /// Begins what a link is owed anew: all of it is compared.
-    pub(crate) fn serve_again(&mut self, id: LinkId) {
-        let Some(link) = self.network.links.get(&id) else { return };
-        let subs = link.outgoing.requests().map(|sub| SubRequest { has: Has::Something, ..sub.clone() }).collect();
-        let generation = link.outgoing.generation();
-        self.serve(id, generation, subs);
-    }
-
     /// Takes data of a link into the pipeline, to be merged and acknowledged in order.
     fn data(&mut self, id: LinkId, arrived: Arrived, unit: &[u8], moves: Moves) {
         let Arrived { generation, sub, size } = arrived;
@@ -182,6 +186,7 @@ impl<S: Store> Engine<S> {
             return self.drop_link(id, ErrorCode::SyncBusy);
         }
         let serving = link.outgoing.generation();
+        let live = matches!(moves, Moves::Live(_));
         let mut alone = Vec::new();
         let mut job = RemoteUnit {
             link: id,
@@ -194,7 +199,7 @@ impl<S: Store> Engine<S> {
         };
         let Ok(docs) = unit::decode(unit, &mut link.heard) else { return self.drop_link(id, ErrorCode::SyncProtocol) };
         if generation == link.incoming.generation {
-            link.incoming.staged_bytes += size;
+            link.incoming.staged_bytes += size.max(docs.iter().map(unit::weight).sum());
             if link.incoming.staged_bytes > STAGED_BYTES_MAX {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
             }
@@ -225,7 +230,8 @@ impl<S: Store> Engine<S> {
                 }
             }
         }
-        self.pipeline.jobs.push_back(Job::Remote(job));
+        let place = if live { self.pipeline.before_catch_up(id) } else { self.pipeline.jobs.len() };
+        self.pipeline.jobs.insert(place, Job::Remote(job));
         self.drop_what_is_alone(id, alone);
     }
 

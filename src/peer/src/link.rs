@@ -28,7 +28,7 @@ impl<S: Store> Engine<S> {
                 // The reading counts as the clock of this peer; a stamp of the past would hide a skew.
                 hlc: value::Hlc::from_millis(self.now),
                 is_big_peer,
-                horizon: self.reaper.horizon().0,
+                horizon: self.told_horizon(),
                 credentials: self.network.credentials.clone().filter(|_| to_big_peer),
             },
             required_token: match &self.config.role {

@@ -96,6 +96,8 @@ pub struct IncomingSub {
     pub live: bool,
     /// It was refused.
     pub denied: bool,
+    /// Its cursor is of before the Big Peer's horizon: what the Big Peer has no trace of may have been deleted.
+    pub returns: bool,
     /// Documents that came until it was live.
     pub documents: u64,
     /// Their bytes before compression.
@@ -169,7 +171,9 @@ pub struct Network {
     pub documents_received: u64,
     /// Position up to which the Big Peer has saved our log.
     pub acknowledged: Seq,
-    /// It moved since it was last written.
+    /// Collections that a scope has kept from the Big Peer at some time: what it has not got of them was not deleted.
+    pub ever_kept_back: SmallMap<CollectionName, ()>,
+    /// One of the two changed since they were last written.
     pub acknowledged_moved: bool,
     /// Own commits beyond it.
     pub pending: VecDeque<Seq>,
@@ -196,6 +200,7 @@ impl Network {
             past: SmallMap::new(),
             documents_received: 0,
             acknowledged: Seq(0),
+            ever_kept_back: SmallMap::new(),
             acknowledged_moved: false,
             pending: VecDeque::new(),
         }

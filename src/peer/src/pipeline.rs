@@ -25,6 +25,8 @@ use crate::statement::Prepared;
 pub const GROUP_JOBS_MAX: usize = 4096;
 /// Bytes of one commit, after which the group is closed. A single job may be larger.
 pub const GROUP_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of one commit after which no more is added of what links bring: a live change, or a statement, waits for the commit.
+const REMOTE_BYTES_MAX: usize = 256 * 1024;
 
 /// Something that may write.
 #[derive(Debug)]
@@ -158,8 +160,9 @@ impl Group {
     }
 
     /// Says whether another job fits.
-    pub fn has_room(&self) -> bool {
-        self.jobs.len() < GROUP_JOBS_MAX && self.draft.bytes() < GROUP_BYTES_MAX
+    pub fn has_room_for(&self, job: Option<&Job>) -> bool {
+        let bytes_max = if matches!(job, Some(Job::Remote(_))) { REMOTE_BYTES_MAX } else { GROUP_BYTES_MAX };
+        self.jobs.len() < GROUP_JOBS_MAX && self.draft.bytes() < bytes_max
     }
 }
 
@@ -198,6 +201,15 @@ impl Pipeline {
             Job::Statement { prepared, .. } => Some(prepared),
             _ => None,
         })
+    }
+
+    /// Returns where a live change of a link may be put in: before what it has brought of catch-ups that are not over.
+    ///
+    /// Nothing there moves a cursor, so it belongs to subscriptions that are not live, and the base of a live change is not
+    /// among it. So a large first sync does not keep a live change waiting.
+    pub fn before_catch_up(&self, link: LinkId) -> usize {
+        let waits = |job: &&Job| matches!(job, Job::Remote(unit) if unit.link == link && unit.moves.is_empty());
+        self.jobs.len() - self.jobs.iter().rev().take_while(waits).count()
     }
 
     /// Puts the jobs of the group back: they are evaluated again, over another state.

@@ -78,12 +78,14 @@ impl<S: Store> Engine<S> {
     }
 
     fn pump(&mut self, id: LinkId) {
-        while let Some(link) = self.network.links.get(&id) {
+        loop {
+            self.tell_torn(id);
+            let Some(link) = self.network.links.get(&id) else { return };
             let Some(remote) = link.remote.as_ref().map(|remote| remote.store) else { return };
-            if link.parked || !link.outgoing.window_open() {
+            let step = link.outgoing.next(self.log.head());
+            if link.parked || !link.outgoing.has_room_for(&step) {
                 return;
             }
-            let step = link.outgoing.next(self.log.head());
             let filled = match step {
                 Step::Rest => return,
                 Step::GoLive { sub, at } => {
@@ -125,6 +127,15 @@ impl<S: Store> Engine<S> {
         match self.park_on(error) {
             Ok(()) => self.network.links.get_mut(&id).into_iter().for_each(|link| link.parked = true),
             Err(failure) => self.break_down(failure),
+        }
+    }
+
+    /// Tells the other side that nothing is live any more, if so: a cursor of it must not move over what will be scanned for.
+    fn tell_torn(&mut self, id: LinkId) {
+        let Some(link) = self.network.links.get_mut(&id) else { return };
+        if link.outgoing.take_torn() {
+            let generation = link.outgoing.generation();
+            self.send(id, &Message::NotLive { generation });
         }
     }
 

@@ -13,19 +13,23 @@
 use store::{Key, ReadError, Store};
 use value::{Millis, Reader, Seq, Writer, hash128_of};
 
-use crate::config::Role;
 use crate::draft::{Effect, Write};
 use crate::engine::Engine;
 use crate::io::LinkId;
 use crate::network::Link;
 use crate::packed::{self, Packed};
-use crate::parameters::{DAYS_BETWEEN_REAPING, REAP_BATCH_SIZE, TOMBSTONE_TTL_ENABLED, TOMBSTONE_TTL_HOURS};
+use crate::parameters::{
+    DAYS_BETWEEN_REAPING, REAP_BATCH_SIZE, SYNC_SCOPES, TOMBSTONE_TTL_ENABLED, TOMBSTONE_TTL_HOURS,
+};
 use crate::pipeline::Job;
+use crate::reboot::REPAIRED;
 use crate::record::LOCAL;
 use crate::view;
 
 /// The small record; a commit that has it drops documents without forgetting cursors.
 pub const REAPED: &str = "reaped";
+/// The small record of a store that has evicted documents: that it has no trace of one says nothing.
+pub const EVICTED: &str = "evicted";
 /// Documents looked at in one step.
 const STEP_ROWS: usize = 512;
 /// Between two steps, milliseconds.
@@ -49,6 +53,8 @@ pub struct Reaper {
     known: bool,
     /// It waits for blocks.
     pub parked: bool,
+    /// Documents were evicted, or lost with a damaged block: what is not here was not necessarily deleted.
+    pub is_incomplete: bool,
 }
 
 /// Documents to be dropped here.
@@ -75,7 +81,14 @@ pub enum Reap {
 impl Reaper {
     /// Starts a while after the engine.
     pub fn new(now: Millis) -> Reaper {
-        Reaper { due: now.plus(START_MS), after: None, horizon: Seq(0), known: false, parked: false }
+        Reaper {
+            due: now.plus(START_MS),
+            after: None,
+            horizon: Seq(0),
+            known: false,
+            parked: false,
+            is_incomplete: false,
+        }
     }
 
     /// Returns the position before which tombstones were dropped.
@@ -93,6 +106,9 @@ impl Reaper {
 impl<S: Store> Engine<S> {
     /// Reads the small record at boot.
     pub(crate) fn load_horizon(&mut self) -> Result<(), ReadError> {
+        for name in [EVICTED, REPAIRED] {
+            self.reaper.is_incomplete |= self.store.get(&Key::meta(name))?.is_some();
+        }
         let stored = self.store.get(&Key::meta(REAPED))?;
         let Some(bytes) = stored.filter(|_| !self.reaper.known) else { return Ok(()) };
         self.reaper.known = true;
@@ -147,14 +163,12 @@ impl<S: Store> Engine<S> {
     /// Returns expired tombstones of the next documents, and where to go on.
     fn expired(&self, range: &store::KeyRange, before: Seq) -> Result<(Vec<Key>, Option<Key>), ReadError> {
         let batch = self.parameters.count(REAP_BATCH_SIZE);
-        let acknowledged = self.config.role.big_peer_url().map(|_| self.network.acknowledged);
         let rows = self.store.range(range, STEP_ROWS)?;
         let more = rows.len() == STEP_ROWS;
         let (mut keys, mut last) = (Vec::new(), None);
         for (key, stored) in rows {
             let (seq, doc) = view::split(&stored)?;
-            let told = acknowledged.is_none_or(|acknowledged| seq <= acknowledged);
-            if seq < before && told && !packed::is_live(doc)? {
+            if self.is_expired(seq, before) && !packed::is_live(doc)? {
                 keys.push(key.clone());
             }
             last = Some(key);
@@ -163,6 +177,12 @@ impl<S: Store> Engine<S> {
             }
         }
         Ok((keys, last.filter(|_| more)))
+    }
+
+    /// Says whether a tombstone that came at a position may go: it is old enough, and the Big Peer, if there is one, has it.
+    fn is_expired(&self, seq: Seq, before: Seq) -> bool {
+        let told = self.config.role.big_peer_url().is_none() || seq <= self.network.acknowledged;
+        seq < before && told
     }
 
     /// Adds to the group, which is otherwise empty, that documents are dropped.
@@ -174,17 +194,18 @@ impl<S: Store> Engine<S> {
                     writes.extend(self.deleted_elsewhere(key, *hash, *horizon)?);
                 }
             }
-            Reap::Tombstones { keys, .. } => {
+            Reap::Tombstones { keys, before, .. } => {
                 for key in keys {
-                    let before = self.document(key)?;
-                    writes.extend(
-                        before.filter(|(_, doc)| !doc.is_live()).map(|(_, doc)| dropped(key, doc)).transpose()?,
-                    );
+                    // It may have been written again since it was found.
+                    let found = self.document(key)?;
+                    let expired = found.filter(|(seq, doc)| self.is_expired(*seq, *before) && !doc.is_live());
+                    writes.extend(expired.map(|(_, doc)| dropped(key, doc)).transpose()?);
                 }
             }
         }
         let (horizon, done) = match reap {
             Reap::Alone { .. } => (self.reaper.horizon, None),
+            Reap::Tombstones { done, .. } if writes.is_empty() => (self.reaper.horizon, *done),
             Reap::Tombstones { before, done, .. } => (self.reaper.horizon.max(*before), *done),
         };
         let group = &mut self.pipeline.group;
@@ -209,14 +230,18 @@ impl<S: Store> Engine<S> {
     fn deleted_elsewhere(&self, key: &Key, hash: u128, horizon: Seq) -> Result<Option<Write>, ReadError> {
         let Some((seq, doc)) = self.document(key)? else { return Ok(None) };
         let unchanged = hash128_of(key.as_bytes(), doc.bytes()) == hash;
-        let drops = unchanged && self.was_deleted_at(horizon, seq, doc.bytes())?;
+        let drops = unchanged && self.was_deleted_at(horizon, seq, (key, doc.bytes()))?;
         drops.then(|| dropped(key, doc)).transpose()
     }
 
     /// Says whether a document that the Big Peer has no trace of was deleted there: it once had it, and it is unchanged since
     /// before its horizon.
-    pub(crate) fn was_deleted_at(&self, horizon: Seq, seq: Seq, doc: &[u8]) -> Result<bool, ReadError> {
+    pub(crate) fn was_deleted_at(&self, horizon: Seq, seq: Seq, (key, doc): (&Key, &[u8])) -> Result<bool, ReadError> {
         if horizon == Seq(0) || seq > self.network.acknowledged {
+            return Ok(false);
+        }
+        let kept_back = &self.network.ever_kept_back;
+        if !kept_back.is_empty() && kept_back.contains_key(&view::named(key)?.0) {
             return Ok(false);
         }
         let newest = crdt::newest(doc).map_err(|error| ReadError::Backend(error.to_string()))?;
@@ -230,11 +255,16 @@ impl<S: Store> Engine<S> {
         self.pipeline.jobs.push_back(Job::Reap(Reap::Alone { documents, horizon }));
     }
 
-    /// Returns the horizon of the other side where that decides for this one: a Big Peer for a Small Peer.
+    /// Returns the horizon of the Big Peer at the other end where this peer returns after it; else 0.
     pub(crate) fn horizon_of_big_peer(&self, link: &Link) -> Seq {
-        let small = matches!(self.config.role, Role::SmallPeer { .. });
-        let remote = link.remote.as_ref().filter(|remote| small && remote.is_big_peer);
-        remote.map_or(Seq(0), |remote| Seq(remote.horizon))
+        let returns = link.incoming.subs.iter().any(|sub| sub.returns);
+        link.remote.as_ref().filter(|_| returns).map_or(Seq(0), |remote| Seq(remote.horizon))
+    }
+
+    /// Returns the horizon that others are told: none where what is not here need not have been deleted.
+    pub(crate) fn told_horizon(&self) -> u64 {
+        let keeps_back = !self.parameters.map(SYNC_SCOPES).is_empty();
+        if self.reaper.is_incomplete || keeps_back { 0 } else { self.reaper.horizon.0 }
     }
 }
 

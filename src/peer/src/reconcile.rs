@@ -11,12 +11,12 @@
 
 use std::collections::VecDeque;
 
-use store::{Key, ReadError, Store, Visit};
+use store::{Key, KeyRange, ReadError, Store, Visit};
 use sync::outgoing::MESSAGE_BYTES;
 use sync::recon::{self, Items, Sender};
 use sync::recon::{Item, Range};
 use sync::{Message, RoundKind};
-use value::{DecodeError, ErrorCode, Seq, SmallMap, hash64, hash128_of};
+use value::{CollectionName, DecodeError, ErrorCode, Seq, SmallMap, hash64, hash128_of};
 
 use crate::config::Role;
 use crate::engine::Engine;
@@ -54,9 +54,19 @@ pub struct Taking {
     /// What was gathered, by the place of the subscription.
     gathered: SmallMap<usize, Gathered>,
     /// Rounds to be answered.
-    rounds: VecDeque<(usize, RoundKind, Vec<Range>)>,
+    rounds: VecDeque<Waiting>,
     /// Documents that the sender does not count in, with their hashes, where that may mean that they were deleted.
     alone: SmallMap<usize, Vec<(Key, u128)>>,
+}
+
+/// A round that waits for what was sent before it.
+#[derive(Debug)]
+struct Waiting {
+    sub: usize,
+    round: RoundKind,
+    ranges: Vec<Range>,
+    /// It is answered when so many bytes of the link are saved.
+    after: u64,
 }
 
 impl Taking {
@@ -143,7 +153,7 @@ impl<S: Store> Engine<S> {
             // One that was evicted since is nobody's loss.
             let Some(stored) = self.store.get(key)? else { continue };
             let (seq, delta) = view::split(&stored)?;
-            if !self.was_deleted_at(horizon, seq, delta)? {
+            if !self.was_deleted_at(horizon, seq, (key, delta))? {
                 let (collection, id) = view::named(key)?;
                 let doc = DocState { collection, id, delta: delta.to_vec() };
                 bytes += unit::weight(&doc);
@@ -179,28 +189,29 @@ impl<S: Store> Engine<S> {
         let sub = usize::try_from(sub).ok().filter(|sub| *sub < link.incoming.subs.len());
         if let Some(sub) = sub.filter(|_| link.incoming.generation == generation) {
             // The sender waits for the answer to a round before the next of the same subscription.
-            if link.taking.rounds.iter().any(|(waiting, _, _)| *waiting == sub) {
+            if link.taking.rounds.iter().any(|waiting| waiting.sub == sub) {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
             }
-            link.taking.rounds.push_back((sub, round, ranges));
+            let after = link.taken_bytes + link.untaken_bytes;
+            link.taking.rounds.push_back(Waiting { sub, round, ranges, after });
         }
     }
 
     /// Answers the rounds of a link for which it has come to the time. Errors: blocks are missing.
     pub(crate) fn answer_rounds(&mut self, id: LinkId) -> Result<(), ReadError> {
         while let Some(link) = self.network.links.get(&id) {
-            let Some((sub, round, _)) = link.taking.rounds.front().filter(|_| link.untaken_bytes == 0) else { break };
-            let (sub, round) = (*sub, *round);
+            let waiting = link.taking.rounds.front().filter(|waiting| link.taken_bytes >= waiting.after);
+            let Some((sub, round)) = waiting.map(|waiting| (waiting.sub, waiting.round)) else { break };
             let gathered = match link.taking.gathered.contains_key(&sub) && !round.fresh {
                 true => None,
                 false => Some(self.gather_for(link, sub)?),
             };
-            let deleted = self.horizon_of_big_peer(link) > Seq(0);
+            let deleted = link.incoming.subs.get(sub).is_some_and(|sub| sub.returns);
             let Some(link) = self.network.links.get_mut(&id) else { break };
             if let Some(gathered) = gathered {
                 link.taking.gathered.insert(sub, gathered);
             }
-            let Some((_, _, ranges)) = link.taking.rounds.pop_front() else { break };
+            let Some(Waiting { ranges, .. }) = link.taking.rounds.pop_front() else { break };
             let Some(gathered) = link.taking.gathered.get(&sub) else { break };
             let answer = recon::answer(&gathered.items, &ranges, round.extent);
             if deleted {
@@ -238,31 +249,56 @@ impl<S: Store> Engine<S> {
                 own.as_slice()
             }
         };
-        let range = match (compared, matchers) {
-            (Compared::Matchers(_), [Matcher::Query(one)]) => Key::documents(&one.collection),
-            _ => Key::all_documents(),
-        };
-        self.store.resident(&range)?;
-        let (mut found, mut gathered, mut failed) = (Vec::new(), Gathered::default(), None);
-        self.store.visit(&range, &mut |key, stored| {
+        let (mut found, mut gathered) = (Vec::new(), Gathered::default());
+        for range in ranges_of(compared, matchers) {
+            self.gather_range(&range, matchers, sender, (&mut found, &mut gathered.others))?;
+        }
+        found.sort_unstable_by_key(|(item, _)| *item);
+        let (items, keys) = found.into_iter().unzip();
+        Ok(Gathered { items: Items::new(items), keys, ..gathered })
+    }
+
+    fn gather_range(
+        &self,
+        range: &KeyRange,
+        matchers: &[Matcher],
+        sender: Option<&Link>,
+        (found, others): (&mut Vec<(Item, Key)>, &mut Vec<Key>),
+    ) -> Result<(), ReadError> {
+        self.store.resident(range)?;
+        let mut failed = None;
+        self.store.visit(range, &mut |key, stored| {
             let key = Key::from_bytes(key.to_vec());
             if sender.is_some_and(|link| !carries(link, &key)) {
                 return Visit::Continue;
             }
             match item(&key, stored, matchers) {
                 Ok(Some(item)) => found.push((item, key)),
-                Ok(None) if sender.is_some() => gathered.others.push(key),
+                Ok(None) if sender.is_some() => others.push(key),
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
             if failed.is_some() { Visit::Stop } else { Visit::Continue }
         })?;
-        if let Some(error) = failed {
-            return Err(error);
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Returns where the documents are that are compared: the collections of the matchers, or everything.
+fn ranges_of(compared: &Compared<'_>, matchers: &[Matcher]) -> Vec<KeyRange> {
+    let mut collections: Vec<&CollectionName> = Vec::new();
+    for matcher in matchers {
+        match matcher {
+            Matcher::Denied => {}
+            Matcher::Everything => return vec![Key::all_documents()],
+            Matcher::Query(one) if collections.contains(&&one.collection) => {}
+            Matcher::Query(one) => collections.push(&one.collection),
         }
-        found.sort_unstable_by_key(|(item, _)| *item);
-        let (items, keys) = found.into_iter().unzip();
-        Ok(Gathered { items: Items::new(items), keys, ..gathered })
+    }
+    match compared {
+        // What the sender has beside its own subscriptions goes too.
+        Compared::Own => vec![Key::all_documents()],
+        Compared::Matchers(_) => collections.into_iter().map(Key::documents).collect(),
     }
 }
 

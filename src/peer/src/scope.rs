@@ -1,7 +1,8 @@
 //! Sync scopes: which collections leave this peer, and to whom. The sender enforces them.
 //!
 //! `ALTER SYSTEM SET user_collection_sync_scopes = {'notes': 'BigPeerOnly'}`; a collection that is not named goes to all. A
-//! scope says nothing of what comes in.
+//! scope says nothing of what comes in. Set it before sync is started, at each start: what was kept back in an earlier run and is
+//! no longer goes to a peer that was linked then when it next changes.
 
 use store::Store;
 use value::{CollectionName, ErrorCode, Failure, SmallMap, Value};
@@ -64,15 +65,22 @@ impl<S: Store> Engine<S> {
     /// Works out what a link must not carry.
     pub(crate) fn keep_back(&mut self, id: LinkId) {
         let scopes = self.parameters.map(SYNC_SCOPES);
-        let Some(link) = self.network.links.get_mut(&id) else { return };
+        let network = &mut self.network;
+        let Some(link) = network.links.get_mut(&id) else { return };
         let to_big_peer = link.remote.as_ref().is_some_and(|remote| remote.is_big_peer);
         let kept = scopes.iter().filter(|(_, scope)| Scope::of(scope).is_some_and(|scope| !scope.allows(to_big_peer)));
         let kept = kept.filter_map(|(name, _)| CollectionName::new(name).ok());
         link.kept_back = SmallMap::new();
         link.kept_back.extend(kept.map(|name| (name, ())));
+        if to_big_peer {
+            for name in link.kept_back.keys() {
+                let known = network.ever_kept_back.insert(name.clone(), ()).is_some();
+                network.acknowledged_moved |= !known;
+            }
+        }
     }
 
-    /// The scopes were set: what a link may carry from now on is compared with what the other side has.
+    /// The scopes were set: a link that may carry more from now on starts over, and what the other side has is compared.
     pub(crate) fn scopes_changed(&mut self) {
         let ids: Vec<LinkId> = self.network.established().map(|(id, _, _)| id).collect();
         for id in ids {
@@ -82,7 +90,9 @@ impl<S: Store> Engine<S> {
             let wider =
                 before.iter().flat_map(SmallMap::keys).any(|name| after.is_some_and(|kept| !kept.contains_key(name)));
             if wider {
-                self.serve_again(id);
+                // A cursor of before has passed over what was kept back; the next session compares.
+                self.scopes_widened = self.log.head();
+                self.drop_link(id, ErrorCode::SyncBusy);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What applications are shown of sync, and the small record of what the Big Peer has acknowledged.
 
-use store::{Key, Store};
-use value::{Reader, Seq, Writer};
+use store::{Key, ReadError, Store};
+use value::limits::COLLECTION_NAME_BYTES_MAX;
+use value::{CollectionName, Reader, Seq, Writer};
 
 use crate::engine::Engine;
 use crate::io::{BigPeerState, LinkStatus, Output, Status};
@@ -62,14 +63,20 @@ impl<S: Store> Engine<S> {
     }
 
     /// Reads the small record at boot, and counts what it leaves open.
-    pub(crate) fn load_acknowledged(&mut self) {
-        let stored = self.store.get(&Key::meta(ACKNOWLEDGED)).ok().flatten();
-        let seq = stored.and_then(|bytes| Reader::new(&bytes).var().ok());
-        self.network.acknowledged = self.network.acknowledged.max(Seq(seq.unwrap_or(0)));
+    pub(crate) fn load_acknowledged(&mut self) -> Result<(), ReadError> {
+        let stored = self.store.get(&Key::meta(ACKNOWLEDGED))?.unwrap_or_default();
+        let mut reader = Reader::new(&stored);
+        self.network.acknowledged = self.network.acknowledged.max(Seq(reader.var().unwrap_or(0)));
+        while let Ok(name) = reader.str(COLLECTION_NAME_BYTES_MAX) {
+            if let Ok(name) = CollectionName::new(name) {
+                self.network.ever_kept_back.insert(name, ());
+            }
+        }
         if self.config.role.big_peer_url().is_some() {
             let open = self.log.after(self.network.acknowledged).filter(|entry| LogEntry::is_local(entry));
             self.network.pending = open.map(|entry| entry.seq).collect();
         }
+        Ok(())
     }
 
     /// Returns the small record when it moved; it is written with the next commit.
@@ -77,6 +84,7 @@ impl<S: Store> Engine<S> {
         std::mem::take(&mut self.network.acknowledged_moved).then(|| {
             let mut out = Writer::new();
             out.var(self.network.acknowledged.0);
+            self.network.ever_kept_back.keys().for_each(|name| _ = out.str(name.as_str()));
             (ACKNOWLEDGED.to_owned(), out.finish())
         })
     }

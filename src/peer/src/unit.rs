@@ -25,6 +25,9 @@ const SHORTHAND_BYTES_MAX: usize = 512;
 /// Largest unit that is read, bytes: a message's worth and one document that may be large.
 const UNIT_BYTES_MAX: usize = FRAME_BYTES_MAX;
 
+/// Columns of more bytes are not made, and of more than twice as many not read: reading them takes many times their size.
+const COLUMNS_BYTES_MAX: usize = 1024 * 1024;
+
 const SHORTHAND: u8 = 0;
 const COLUMNS: u8 = 1;
 const LIST: u8 = 2;
@@ -64,6 +67,7 @@ pub fn encode(docs: &[DocState], words: &mut Words) -> Vec<u8> {
     match docs {
         [] => Vec::new(),
         _ if docs.iter().map(weight).sum::<usize>() < SHORTHAND_BYTES_MAX => words.encode(docs),
+        _ if docs.iter().map(weight).sum::<usize>() > COLUMNS_BYTES_MAX => encode_list(docs),
         _ => encode_columns(docs).unwrap_or_else(|| encode_list(docs)),
     }
 }
@@ -190,7 +194,7 @@ fn encode_columns(docs: &[DocState]) -> Option<Vec<u8>> {
 
 fn decode_columns(parcel: &[u8]) -> Result<Vec<DocState>, DecodeError> {
     let mut docs: Vec<DocState> = Vec::new();
-    unpack_rows(parcel, UNIT_BYTES_MAX, |key, delta| {
+    unpack_rows(parcel, 2 * COLUMNS_BYTES_MAX, |key, delta| {
         let Some(Parsed::Document { collection, id }) = Key::from_bytes(key.to_vec()).parse() else {
             return Err(DecodeError::Invalid("key of a document"));
         };

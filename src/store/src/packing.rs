@@ -182,6 +182,10 @@ impl<'a> Columns<'a> {
         for _ in 0..reader.count(usize::MAX)? {
             pieces.push(reader.bytes(usize::MAX)?);
         }
+        // A template is made for a row; only the first, of values that are kept whole, may have none, and it has two pieces.
+        if rows == 0 && pieces.len() > 2 {
+            return Err(DecodeError::Invalid("template without rows"));
+        }
         let mut columns = Vec::new();
         for _ in 1..pieces.len() {
             let lengths = reader.clone();

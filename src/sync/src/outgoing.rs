@@ -88,6 +88,8 @@ pub struct Outgoing {
     subs: Vec<(SubRequest, Progress)>,
     /// Position of the live subscriptions; `None` while there are none.
     live: Option<Seq>,
+    /// Subscriptions were live and are not any more, and the other side was not told.
+    torn: bool,
     sent_bytes: u64,
     acked_bytes: u64,
     /// Bounds of the log when last told: what is not after the floor cannot be read from it.
@@ -100,7 +102,7 @@ impl Outgoing {
     /// Subscriptions that were live and keep their hash go on where they are, unless they ask from another position anew.
     pub fn replace(&mut self, generation: u64, subs: Vec<SubRequest>, head: Seq, floor: Seq) {
         self.generation = generation;
-        self.live = None;
+        (self.live, self.torn) = (None, false);
         (self.head, self.floor) = (head, floor);
         self.subs = subs
             .into_iter()
@@ -167,9 +169,10 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Says whether more data may be sent.
-    pub fn window_open(&self) -> bool {
-        self.sent_bytes - self.acked_bytes < WINDOW_BYTES
+    /// Says whether the data of a step may be sent. Live changes have room of their own: they do not wait for catch-ups.
+    pub fn has_room_for(&self, step: &Step) -> bool {
+        let bytes_max = if matches!(step, Step::Live { .. }) { 2 * WINDOW_BYTES } else { WINDOW_BYTES };
+        self.sent_bytes - self.acked_bytes < bytes_max
     }
 
     /// Returns what to send next. Live commits come first, so that a large catch-up does not delay them.
@@ -257,7 +260,13 @@ impl Outgoing {
                 }
             }
             self.live = None;
+            self.torn = true;
         }
+    }
+
+    /// Says, once, that the other side must be told that nothing is live any more.
+    pub fn take_torn(&mut self) -> bool {
+        std::mem::take(&mut self.torn)
     }
 
     /// The subscription was told that it is live.

@@ -21,8 +21,10 @@ const CUTS: usize = 16;
 const NAMED_MAX: usize = 32;
 /// Items that one range names at most; more become several ranges.
 const NAMED_IN_RANGE_MAX: usize = 1024;
-/// Ranges of one message at most.
+/// Ranges of one message at most: an answer may cut each range of a round, with a gap before it.
 const RANGES_MAX: usize = 16 * 1024;
+/// Ranges of one round at most.
+const ROUND_RANGES_MAX: usize = RANGES_MAX / (2 * CUTS);
 /// Names of one message at most.
 const NAMES_MAX: usize = 64 * 1024;
 
@@ -290,7 +292,7 @@ impl Sender {
         }
         let (mut out, mut named, mut taken, mut end) = (Ranges::default(), Vec::new(), 0, START);
         for (start, range) in &self.queue {
-            if taken >= RANGES_MAX / 4 || named.len() >= NAMES_MAX / 16 {
+            if taken >= ROUND_RANGES_MAX || named.len() >= NAMES_MAX / 16 {
                 break;
             }
             if *start > end {
@@ -354,7 +356,19 @@ impl Sender {
         self.queue.append(&mut queue);
         self.queue.sort_unstable_by_key(|(start, _)| *start);
         self.deferred.append(&mut deferred);
+        self.check_queue()?;
         Ok(needed)
+    }
+
+    /// Refuses a receiver that has everything asked again and again.
+    fn check_queue(&self) -> Result<(), DecodeError> {
+        let names = self.queue.iter().map(|(_, range)| match &range.claim {
+            Claim::Names(names) => names.len(),
+            Claim::Ask | Claim::Differs | Claim::Print(..) | Claim::Skip => 1,
+        });
+        let most = 2 * self.items.len() + RANGES_MAX;
+        let deferred = self.deferred.len();
+        if names.sum::<usize>() + deferred > most { Err(DecodeError::Limit("ranges in question")) } else { Ok(()) }
     }
 
     /// Names the items of a range, in pieces.

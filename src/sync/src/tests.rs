@@ -73,6 +73,7 @@ fn messages() -> Vec<Message> {
         Message::Recon { generation: 1, sub: 7, round, ranges: ranges.clone() },
         Message::ReconAnswer { generation: 1, sub: 7, ranges, needed: vec![0, 5, 300], extra: vec![8] },
         Message::Expect { generation: 1, sub: 7, documents: 300, bytes: 70_000 },
+        Message::NotLive { generation: 1 },
         Message::Signal { from: PeerKey("a".into()), to: PeerKey("b".into()), hops: 2, payload: vec![1] },
         Message::Presence { entries: vec![entry] },
         Message::Ping,

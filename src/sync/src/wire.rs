@@ -223,6 +223,11 @@ pub enum Message {
         /// Their bytes, before they are compressed.
         bytes: u64,
     },
+    /// The log was trimmed beyond the live stream: no subscription is live until it is told so again.
+    NotLive {
+        /// Of the set it answers.
+        generation: u64,
+    },
     /// Signalling for a WebRTC link, addressed.
     Signal {
         /// Whose.
@@ -322,6 +327,7 @@ impl Message {
             Message::Expect { generation, sub, documents, bytes } => {
                 out.u8(18).var(*generation).var(*sub).var(*documents).var(*bytes);
             }
+            Message::NotLive { generation } => _ = out.u8(19).var(*generation),
             Message::ReconAnswer { generation, sub, ranges, needed, extra } => {
                 out.u8(17).var(*generation).var(*sub);
                 encode_ranges(ranges, &mut out);
@@ -402,6 +408,7 @@ impl Message {
                 },
             },
             18 => Message::Expect { generation: r.var()?, sub: r.var()?, documents: r.var()?, bytes: r.var()? },
+            19 => Message::NotLive { generation: r.var()? },
             30 => Message::Ephemeral(crate::ephemeral::Ephemeral::decode_from(&mut r)?),
             kind => match crate::blob::BlobMessage::decode(kind, &mut r)? {
                 Some(blob) => Message::Blob(blob),

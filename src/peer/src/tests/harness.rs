@@ -49,6 +49,9 @@ pub struct World {
     pub now: Millis,
     /// Whether the Big Peer can be reached.
     pub big_peer_up: bool,
+    /// The node whose commits wait, and those commits.
+    pub slow: Option<usize>,
+    waiting: Vec<Output>,
     /// The node whose disk is full.
     pub full: Option<usize>,
     /// The node whose device writes the next record and loses the answer.
@@ -130,6 +133,8 @@ impl World {
             nodes,
             now,
             big_peer_up: true,
+            slow: None,
+            waiting: Vec::new(),
             full: None,
             loses_answer: None,
             busy: false,
@@ -302,6 +307,15 @@ impl World {
         self.now = self.now.max(end);
     }
 
+    /// Lets the next waiting commit of the slow node be done.
+    pub fn commit_one(&mut self) {
+        let number = self.slow.take().expect("a node is slow");
+        let commit = self.waiting.remove(0);
+        self.output(number, commit);
+        self.slow = Some(number);
+        self.run();
+    }
+
     pub fn input(&mut self, number: usize, input: Input) {
         self.queue.push_back((number, input));
         self.run();
@@ -354,6 +368,7 @@ impl World {
                     self.queue.push_back((far.0, Input::LinkDown { link: far.1 }));
                 }
             }
+            Output::Commit { .. } if self.slow == Some(number) => self.waiting.push(output),
             Output::Commit { ticket, expected, record, .. } => {
                 node.commits += 1;
                 let head = node.log.last().map_or(Seq(0), |(seq, _)| *seq);

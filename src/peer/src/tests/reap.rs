@@ -115,3 +115,36 @@ fn the_horizon_survives_a_restart() {
     assert_eq!(world.rows(2, ALL).len(), 1);
     assert_eq!(world.rows(BIG, ALL).len(), 1);
 }
+
+#[test]
+fn what_a_big_peer_has_evicted_is_not_taken_for_deleted() {
+    let mut world = two_online();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1}), ({'_id': 2})");
+    world.ok(1, "DELETE FROM a WHERE _id = 2");
+    world.pass(5_000);
+    world.input(1, Input::SyncOn(false));
+    world.input(2, Input::SyncOn(false));
+    world.ok(BIG, "EVICT FROM a WHERE _id = 1");
+    (0..40).for_each(|_| days(&mut world, 1));
+    world.restart(BIG);
+    world.input(2, Input::SyncOn(true));
+    world.pass(60_000);
+    assert_eq!(world.rows(2, ALL).len(), 1, "it stays");
+    assert_eq!(world.rows(BIG, ALL).len(), 1, "and comes back to where it was evicted");
+}
+
+#[test]
+fn a_new_big_peer_in_the_place_of_the_old_makes_nobody_forget() {
+    let mut world = two_online();
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1}), ({'_id': 2})");
+    world.ok(1, "DELETE FROM a WHERE _id = 2");
+    (0..40).for_each(|_| days(&mut world, 1));
+    world.nodes[BIG].log.clear();
+    world.restart_as_copy(BIG);
+    world.input(BIG, Input::MayCompact(true));
+    world.ok(BIG, "INSERT INTO a DOCUMENTS ({'_id': 9})");
+    (0..40).for_each(|_| days(&mut world, 1));
+    for number in 0..=2 {
+        assert_eq!(world.rows(number, ALL).len(), 2, "at {number}");
+    }
+}

@@ -275,3 +275,30 @@ fn progress_is_told_by_subscription_and_peers_that_are_gone_are_remembered() {
     world.input(1, Input::SyncOn(false));
     assert_eq!(status(&mut world), [row("Disabled")]);
 }
+
+#[test]
+fn a_live_change_does_not_wait_behind_a_first_sync() {
+    let mut world = World::new(1);
+    world.online(1, ALL);
+    world.ok(BIG, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 0})");
+    for id in 0..3000 {
+        // Text that does not compress, so that several windows are needed.
+        let text: String = (0..20).map(|n| format!("{:x}", value::hash64(&[id as u8, (id >> 8) as u8, n]))).collect();
+        world.ok(BIG, &format!("INSERT INTO b DOCUMENTS ({{'_id': {id}, 'text': '{text}'}})"));
+    }
+    world.slow = Some(1);
+    let ticket = world.ticket();
+    let subscription = crate::io::SubscriptionId(ticket.0);
+    let text = "SELECT * FROM b".into();
+    world.input(1, Input::Subscribe { ticket, subscription, text, args: value::Object::new() });
+    world.ok(BIG, "UPDATE a SET x = 1");
+    // The commit that is on its way holds documents of b; the next begins with the change.
+    let mut commits = 0;
+    while world.rows(1, ALL) != world.rows(BIG, ALL) {
+        world.commit_one();
+        commits += 1;
+    }
+    let count = |world: &mut World| world.rows(1, "SELECT COUNT(*) AS n FROM b");
+    assert!(commits <= 2 && count(&mut world) != world.rows(BIG, "SELECT COUNT(*) AS n FROM b"), "{commits} commits");
+    world.slow = None;
+}

@@ -3,7 +3,7 @@
 use value::ErrorCode;
 
 use super::harness::{BIG, World};
-use crate::io::{DialTarget, SignalPath};
+use crate::io::{DialTarget, Input, SignalPath};
 use value::PeerKey;
 
 fn scope(world: &mut World, number: usize, scope: &str) {
@@ -81,4 +81,26 @@ fn a_scope_that_is_none_is_refused_by_name() {
     let mut world = World::new(1);
     let text = "ALTER SYSTEM SET user_collection_sync_scopes = {'a': 'Everybody'}";
     assert_eq!(world.code(1, text), ErrorCode::QueryParameter);
+}
+
+#[test]
+fn what_was_kept_back_is_not_taken_for_deleted_when_a_peer_returns_after_the_horizon() {
+    let mut world = World::new(1);
+    (0..=1).for_each(|number| world.input(number, Input::MayCompact(true)));
+    scope(&mut world, 1, "LocalPeerOnly");
+    world.online(1, "SELECT * FROM a");
+    world.online(1, "SELECT * FROM b");
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1})");
+    world.ok(1, "INSERT INTO b DOCUMENTS ({'_id': 1}), ({'_id': 2})");
+    world.ok(BIG, "DELETE FROM b WHERE _id = 2");
+    world.ok(BIG, "INSERT INTO a DOCUMENTS ({'_id': 7})");
+    world.pass(5_000);
+    world.input(1, Input::SyncOn(false));
+    for _ in 0..40 {
+        world.now = world.now.plus(86_400_000);
+        world.pass(120_000);
+    }
+    world.input(1, Input::SyncOn(true));
+    world.pass(60_000);
+    assert_eq!((held(&mut world, 1, "a"), held(&mut world, 1, "b")), (2, 1));
 }

@@ -174,6 +174,18 @@ fn a_hundred_recent_changes_among_100_000_cost_few_bytes_wherever_the_documents_
 }
 
 #[test]
+fn many_differences_everywhere_among_many_documents_come_to_an_end() {
+    let mut random = Random(17);
+    let mut sender = equal_documents(&mut random, 200_000);
+    let receiver = sender.clone();
+    for _ in 0..5_000 {
+        sender.remove(&random.below(200_000));
+    }
+    (0..1_000).for_each(|number| _ = sender.insert(300_000 + number, version(&mut random, 1_000_000 + number * 77)));
+    check(&sender, &receiver);
+}
+
+#[test]
 fn old_differences_everywhere_are_followed_together() {
     let mut random = Random(11);
     let sender = equal_documents(&mut random, 100_000);
