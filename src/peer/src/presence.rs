@@ -4,8 +4,8 @@
 //! say, until those expire.
 
 use store::Store;
+use sync::hello::{decode_peer_key, encode_peer_key};
 use sync::presence::RENEW_MS;
-use sync::wire::{decode_peer_key, encode_peer_key};
 use sync::{Entry, Message};
 use value::limits::DEPTH_MAX;
 use value::{DecodeError, Object, PeerKey, Reader, SmallMap, Value, Writer, cbor};

@@ -13,6 +13,7 @@ pub mod backoff;
 pub mod blob;
 pub mod chunk;
 pub mod ephemeral;
+pub mod hello;
 pub mod outgoing;
 pub mod presence;
 pub mod recon;

@@ -5,7 +5,8 @@
 
 use value::{DecodeError, Hlc, Millis, PeerKey, Reader, SmallMap, Writer};
 
-use crate::wire::{PRESENCE_BYTES_MAX, decode_peer_key, encode_peer_key};
+use crate::hello::{decode_peer_key, encode_peer_key};
+use crate::wire::PRESENCE_BYTES_MAX;
 
 /// How long an entry lives after it was last heard of, milliseconds.
 pub const TTL_MS: u64 = 60_000;

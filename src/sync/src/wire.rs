@@ -4,8 +4,10 @@
 //! versions can add kinds; a known kind with a body that does not parse ends the link.
 
 use value::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
-use value::{DecodeError, ErrorCode, Hlc, PeerKey, Reader, ReplicaId, Seq, StoreId, Writer, pack_hex, unpack_hex};
+use value::{DecodeError, ErrorCode, PeerKey, Reader, Seq, Writer};
 
+pub use crate::hello::{Credentials, Hello};
+use crate::hello::{decode_hello, decode_peer_key, encode_hello, encode_peer_key};
 use crate::recon::{Extent, Range, decode_ranges, encode_ranges};
 
 /// Peers must agree on it.
@@ -13,7 +15,7 @@ pub const VERSION_MAJOR: u64 = 2;
 /// Grows with added kinds; only told.
 pub const VERSION_MINOR: u64 = 0;
 /// Longest name, key or token in a Hello, bytes.
-const TEXT_BYTES_MAX: usize = 8 * 1024;
+pub(crate) const TEXT_BYTES_MAX: usize = 8 * 1024;
 /// Longest signal payload, bytes.
 pub const SIGNAL_BYTES_MAX: usize = 64 * 1024;
 /// Longest presence entry, bytes.
@@ -26,48 +28,6 @@ pub const SIGNAL_HOPS_MAX: u8 = 4;
 const PLACES_MAX: usize = 64 * 1024;
 /// Most documents that one answer of a reconciliation has beside the sender's.
 const EXTRA_MAX: usize = 1024 * 1024;
-
-/// Who is speaking; the first message of both sides.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hello {
-    /// Name of the database.
-    pub database: String,
-    /// Replica of the sender.
-    pub replica: ReplicaId,
-    /// Log of the sender: its cursors count in it.
-    pub store: StoreId,
-    /// Key of the sender.
-    pub peer_key: PeerKey,
-    /// The sender's clock.
-    pub hlc: Hlc,
-    /// Whether the sender is the server.
-    pub is_big_peer: bool,
-    /// Position in the sender's log before which tombstones were dropped.
-    pub horizon: u64,
-    /// What a server wants to see.
-    pub credentials: Option<Credentials>,
-}
-
-/// A secret and who can check it. Its debug form hides the secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// Names the provider.
-    pub provider: String,
-    /// The secret.
-    pub token: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Credentials({}, …)", self.provider)
-    }
-}
-
-impl std::fmt::Debug for Hello {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Hello({} {} {:?})", self.database, self.peer_key, self.store)
-    }
-}
 
 /// One subscription of the receiver, with how far it already is. Its place in the set names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -420,62 +380,6 @@ impl Message {
     }
 }
 
-/// Writes a peer key: its length × 2 and the text, or where it is hexadecimal, as ours are, that of its bytes × 2 + 1 and those.
-pub fn encode_peer_key(key: &PeerKey, out: &mut Writer) {
-    match pack_hex(&key.0) {
-        Some(bytes) => _ = out.var((bytes.len() as u64) << 1 | 1).raw(&bytes),
-        None => _ = out.var((key.0.len() as u64) << 1).raw(key.0.as_bytes()),
-    }
-}
-
-/// Reads a peer key of 1 to 128 bytes.
-pub fn decode_peer_key(r: &mut Reader<'_>) -> Result<PeerKey, DecodeError> {
-    let head = r.var()?;
-    let (max, is_hex) = if head & 1 == 1 { (64, true) } else { (128, false) };
-    let length = usize::try_from(head >> 1).ok().filter(|length| (1..=max).contains(length));
-    let bytes = r.raw(length.ok_or(DecodeError::Invalid("peer key"))?)?;
-    let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::Invalid("peer key"));
-    Ok(PeerKey(if is_hex { unpack_hex(bytes) } else { text?.to_owned() }))
-}
-
-fn encode_hello(hello: &Hello, out: &mut Writer) {
-    out.var(VERSION_MAJOR).var(VERSION_MINOR).str(&hello.database);
-    out.fixed64(hello.replica.0).fixed64(hello.store.0);
-    encode_peer_key(&hello.peer_key, out);
-    out.fixed64(hello.hlc.0);
-    out.u8(u8::from(hello.is_big_peer)).var(hello.horizon).u8(u8::from(hello.credentials.is_some()));
-    if let Some(credentials) = &hello.credentials {
-        out.str(&credentials.provider).str(&credentials.token);
-    }
-}
-
-fn decode_hello(r: &mut Reader<'_>) -> Result<Hello, DecodeError> {
-    let major = r.var()?;
-    if major != VERSION_MAJOR {
-        return Err(DecodeError::Version(major));
-    }
-    let _minor = r.var()?;
-    let hello = Hello {
-        database: r.str(TEXT_BYTES_MAX)?.to_owned(),
-        replica: ReplicaId(r.fixed64()?),
-        store: StoreId(r.fixed64()?),
-        peer_key: decode_peer_key(r)?,
-        hlc: Hlc(r.fixed64()?),
-        is_big_peer: decode_bool(r)?,
-        horizon: r.var()?,
-        credentials: match decode_bool(r)? {
-            true => Some(Credentials {
-                provider: r.str(TEXT_BYTES_MAX)?.to_owned(),
-                token: r.str(TEXT_BYTES_MAX)?.to_owned(),
-            }),
-            false => None,
-        },
-    };
-    // A newer minor version may append fields.
-    r.rest();
-    Ok(hello)
-}
-
 fn encode_subs(generation: u64, subs: &[SubRequest], out: &mut Writer) {
     out.var(generation).var(subs.len() as u64);
     for sub in subs {
@@ -528,7 +432,7 @@ fn decode_places(r: &mut Reader<'_>) -> Result<Vec<u64>, DecodeError> {
         .collect()
 }
 
-fn decode_bool(r: &mut Reader<'_>) -> Result<bool, DecodeError> {
+pub(crate) fn decode_bool(r: &mut Reader<'_>) -> Result<bool, DecodeError> {
     match r.u8()? {
         0 => Ok(false),
         1 => Ok(true),
