@@ -1,7 +1,8 @@
-//! Goal: the bytes of the protocol do not change by accident.
+//! Goal: the bytes of the protocol do not change by accident, and no damage to them passes for the same message.
 //!
 //! Method: `tests/vectors/wire/frames.txt` holds a line for each kind of message, its name and its frame in hexadecimal. Each
-//! must be what this build writes, and read back as the same message. `SHOAL_BLESS=1` writes the file anew.
+//! must be what this build writes, and read back as the same message; cut anywhere, or with any bit flipped, it must not.
+//! `SHOAL_BLESS=1` writes the file anew.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -86,6 +87,19 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(digits).collect()
 }
 
+fn stored() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/wire/frames.txt");
+    std::fs::read_to_string(file).expect("the vectors are there")
+}
+
+/// Returns the names of the vectors and their frames.
+fn frames(stored: &str) -> impl Iterator<Item = (&str, Vec<u8>)> {
+    stored.lines().map(|line| {
+        let (name, frame) = line.split_once(' ').expect("a name and a frame");
+        (name, unhex(frame))
+    })
+}
+
 #[test]
 fn frames_are_what_the_vectors_say() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/wire/frames.txt");
@@ -94,11 +108,36 @@ fn frames_are_what_the_vectors_say() {
     if std::env::var_os("SHOAL_BLESS").is_some() {
         std::fs::write(&file, lines.join("\n") + "\n").expect("the vectors can be written");
     }
-    let stored = std::fs::read_to_string(&file).expect("the vectors are there");
-    let stored: Vec<&str> = stored.lines().collect();
-    assert_eq!(stored, lines);
-    for (line, (_, message)) in stored.iter().zip(messages()) {
-        let (_, frame) = line.split_once(' ').expect("a name and a frame");
-        assert_eq!(Message::decode(&unhex(frame)), Ok(Some(message)));
+    let stored = stored();
+    assert_eq!(stored.lines().collect::<Vec<_>>(), lines);
+    for ((name, frame), (_, message)) in frames(&stored).zip(messages()) {
+        assert_eq!(Message::decode(&frame), Ok(Some(message)), "{name}");
     }
+}
+
+#[test]
+fn a_vector_that_is_cut_anywhere_is_an_error_or_another_message() {
+    for (name, frame) in frames(&stored()) {
+        let whole = Message::decode(&frame);
+        for length in 0..frame.len() {
+            assert_ne!(Message::decode(&frame[..length]), whole, "{name} cut to {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_vector_with_any_bit_flipped_is_an_error_or_another_message() {
+    for (name, frame) in frames(&stored()) {
+        let whole = Message::decode(&frame);
+        for bit in (0..frame.len() * 8).filter(|bit| !is_only_told(name, bit / 8)) {
+            let mut flipped = frame.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(Message::decode(&flipped), whole, "{name} with bit {bit} flipped");
+        }
+    }
+}
+
+/// The minor version in a Hello is told and not kept; it has one byte, behind the kind and the major version.
+fn is_only_told(name: &str, place: usize) -> bool {
+    name.starts_with("hello") && place == 2
 }

@@ -197,6 +197,7 @@ fn read_rich(reader: &mut Reader<'_>, stamps: &[Stamp]) -> Result<Rich, DecodeEr
     if sum != rich_checksum(&rich) {
         return Err(DecodeError::Checksum);
     }
+    let is_update = |update: &[u8]| is_update(kind, update);
     if !rich.state.is_empty() && !is_update(&rich.state) || !rich.pending.iter().all(|update| is_update(update)) {
         return Err(DecodeError::Invalid("rich content"));
     }

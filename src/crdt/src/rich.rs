@@ -25,7 +25,7 @@ use yrs::Update;
 use yrs::updates::decoder::Decode;
 
 use crate::stamp::Stamp;
-use crate::yjs_format::{is_state_vector, is_well_formed};
+use crate::yjs_format::{holds_text, is_state_vector, is_well_formed};
 
 pub(crate) use content::{Edit, Fault};
 
@@ -89,7 +89,7 @@ impl Rich {
 
     /// Returns the delta of an update that a Yjs client made; nothing if all of it is known, `None` if it is no update.
     pub(crate) fn receive(known: Known<'_>, update: &[u8], stamp: Stamp) -> Option<Option<Rich>> {
-        if !is_update(update) {
+        if !is_update(known.kind, update) {
             return None;
         }
         // Clients send all they have whenever they come back; that is no edit.
@@ -214,9 +214,12 @@ impl Known<'_> {
     }
 }
 
-/// Says whether bytes from outside are a V1 update, so that they may be kept and given to yrs.
-pub(crate) fn is_update(bytes: &[u8]) -> bool {
-    is_well_formed(bytes) && Update::decode_v1(bytes).is_ok()
+/// Says whether bytes from outside are a V1 update of a field, so that they may be kept and given to yrs.
+///
+/// A LIST holds no block of text: yrs never comes to the end of a list with one that has a character outside of the basic plane.
+pub(crate) fn is_update(kind: RichKind, bytes: &[u8]) -> bool {
+    let misplaced = kind == RichKind::List && holds_text(bytes);
+    is_well_formed(bytes) && !misplaced && Update::decode_v1(bytes).is_ok()
 }
 
 /// Returns the client id of a creation: of what is written, so that the same content written on two peers is one and not

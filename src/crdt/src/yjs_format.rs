@@ -43,6 +43,8 @@ pub(crate) enum RegionKind {
 enum Notes {
     Nothing,
     Regions(usize, Vec<Region>),
+    /// Whether it holds text.
+    Text(bool),
 }
 
 impl Notes {
@@ -58,12 +60,19 @@ pub(crate) fn is_well_formed(bytes: &[u8]) -> bool {
     update(&mut Reader::new(bytes), &mut Notes::Nothing).is_ok()
 }
 
+/// Says whether a well-formed update holds text, in a block of its own and not as a value.
+pub(crate) fn holds_text(bytes: &[u8]) -> bool {
+    let mut notes = Notes::Text(false);
+    let walked = update(&mut Reader::new(bytes), &mut notes);
+    walked.is_err() || matches!(notes, Notes::Text(true))
+}
+
 /// Returns the parts of an update that may hold objects, ascending.
 pub(crate) fn regions(bytes: &[u8]) -> Result<Vec<Region>, DecodeError> {
     let mut notes = Notes::Regions(bytes.len(), Vec::new());
     update(&mut Reader::new(bytes), &mut notes)?;
     match notes {
-        Notes::Nothing => Ok(Vec::new()),
+        Notes::Nothing | Notes::Text(_) => Ok(Vec::new()),
         Notes::Regions(_, regions) => Ok(regions),
     }
 }
@@ -146,7 +155,12 @@ fn content(kind: u8, reader: &mut Reader<'_>, notes: &mut Notes) -> Result<u64, 
         // Binary.
         3 => reader.bytes(reader.remaining()).map(|_| ())?,
         // Text, counted in UTF-16 code units.
-        4 => return Ok(text(reader)?.encode_utf16().count() as u64),
+        4 => {
+            if let Notes::Text(found) = notes {
+                *found = true;
+            }
+            return Ok(text(reader)?.encode_utf16().count() as u64);
+        }
         // Embedded JSON; a format is a key and JSON.
         5 => json(reader, notes)?,
         6 => {

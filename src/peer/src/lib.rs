@@ -54,7 +54,8 @@ mod status;
 mod sync_info;
 mod system;
 mod transaction;
-mod unit;
+#[doc(hidden)]
+pub mod unit;
 mod view;
 
 pub use check::EngineContent;

@@ -51,6 +51,8 @@ fn pieces<'a>(value: &'a [u8], parts: &'a [Range<usize>]) -> impl Iterator<Item 
 
 /// Templates of a segment at most; further rows are kept whole. Documents that are all different are not searched for long.
 const TEMPLATES_MAX: usize = 64;
+/// Pieces of all templates at most. A piece is a byte when it is packed and some words when it is read.
+pub(crate) const PIECES_MAX: usize = 64 * 1024;
 
 /// Writes rows as columns.
 pub(crate) fn pack(rows: &Rows, layout: &dyn ValueLayout) -> Vec<u8> {
@@ -104,17 +106,18 @@ fn template_of(templates: &mut Vec<Template>, last: usize, value: &[u8], parts: 
     if let Some(known) = templates.iter().skip(1).position(|template| template.fits(value, parts)) {
         return known + 1;
     }
-    if templates.len() > TEMPLATES_MAX {
+    let pieces: usize = templates.iter().map(|template| template.pieces.len()).sum();
+    if templates.len() > TEMPLATES_MAX || pieces + parts.len() + 1 > PIECES_MAX {
         return 0;
     }
     templates.push(Template::of(value, parts));
     templates.len() - 1
 }
 
-/// Reads columns back to rows that take `rows_bytes`.
+/// Reads columns back to rows that take `rows_bytes`, of templates of at most `pieces_max` pieces together.
 ///
 /// Errors: the bytes are not such columns, or make other rows; the claim itself allocates no more than the bytes warrant.
-pub(crate) fn unpack(packed: &[u8], rows_bytes: usize) -> Result<Rows, DecodeError> {
+pub(crate) fn unpack(packed: &[u8], rows_bytes: usize, pieces_max: usize) -> Result<Rows, DecodeError> {
     let mut reader = Reader::new(packed);
     let count = reader.count(usize::MAX)?;
     let mut keys = reader.clone();
@@ -128,8 +131,9 @@ pub(crate) fn unpack(packed: &[u8], rows_bytes: usize) -> Result<Rows, DecodeErr
     if reader.count(usize::MAX)? != counts.len() {
         return Err(DecodeError::Invalid("templates"));
     }
+    let mut pieces_left = pieces_max;
     for rows in counts {
-        templates.push(Columns::read(&mut reader, rows)?);
+        templates.push(Columns::read(&mut reader, rows, &mut pieces_left)?);
     }
     reader.finish()?;
     let mut rows = RowsBuilder::with_capacity(rows_bytes.min(packed.len().saturating_mul(16)));
@@ -177,9 +181,11 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn read(reader: &mut Reader<'a>, rows: usize) -> Result<Columns<'a>, DecodeError> {
+    fn read(reader: &mut Reader<'a>, rows: usize, pieces_left: &mut usize) -> Result<Columns<'a>, DecodeError> {
         let mut pieces = Vec::new();
-        for _ in 0..reader.count(usize::MAX)? {
+        let count = reader.count(*pieces_left)?;
+        *pieces_left -= count;
+        for _ in 0..count {
             pieces.push(reader.bytes(usize::MAX)?);
         }
         // A template is made for a row; only the first, of values that are kept whole, may have none, and it has two pieces.

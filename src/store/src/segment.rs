@@ -113,7 +113,8 @@ fn open_2(mut reader: Reader<'_>) -> Result<Rows, DecodeError> {
     if packed.len() != length {
         return Err(DecodeError::Invalid("length of the rows"));
     }
-    unpack(&packed, rows_bytes)
+    // A segment is this peer's own; one that an older program wrote may have more pieces than are written now.
+    unpack(&packed, rows_bytes, usize::MAX)
 }
 
 fn open_1(mut reader: Reader<'_>) -> Result<Rows, DecodeError> {

@@ -123,6 +123,9 @@ pub fn skip(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     Ok(())
 }
 
+/// Items for which an array's claim alone makes room.
+const ITEMS_RESERVED_MAX: usize = 64;
+
 fn decode_at(reader: &mut Reader<'_>, depth_left: usize) -> Result<Value, DecodeError> {
     if depth_left == 0 {
         return Err(DecodeError::Limit("depth"));
@@ -140,7 +143,8 @@ fn decode_at(reader: &mut Reader<'_>, depth_left: usize) -> Result<Value, Decode
         3 => text(reader, number).map(Value::Str),
         4 => {
             let count = count(number, 1, reader)?;
-            let mut items = Vec::with_capacity(count);
+            // Arrays in arrays can each claim all the bytes that are left.
+            let mut items = Vec::with_capacity(count.min(ITEMS_RESERVED_MAX));
             for _ in 0..count {
                 items.push(decode_at(reader, depth_left - 1)?);
             }

@@ -2,7 +2,8 @@
 //!
 //! The same tests as `cargo xtask test`, told to go on for longer: 200 kills of renderers and browsers under load, about 20
 //! minutes, then 10,000 seeds of the simulator. Both print the seeds with which a failure is met again. Then the fuzz targets
-//! of `/fuzz`, five minutes each, where cargo-fuzz and a nightly compiler are there.
+//! of `/fuzz`, five minutes each of the language and one each of the readers of bytes, where cargo-fuzz and a nightly compiler
+//! are there.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,8 +16,12 @@ use crate::{process, sim, stamp, test};
 
 const KILLS: &str = "200";
 const SEEDS: &str = "10000";
-const FUZZ_TARGETS: [&str; 2] = ["parse", "plan_and_run"];
-const FUZZ_SECONDS: &str = "-max_total_time=300";
+/// Of the language; they start from the statements of the vectors.
+const LANGUAGE_TARGETS: [&str; 2] = ["parse", "plan_and_run"];
+const LANGUAGE_LIMITS: [&str; 3] = ["-max_total_time=300", "-max_len=400", "-timeout=10"];
+/// Of the readers of bytes from outside; they have samples of their own, and say themselves what memory may be taken.
+const DECODER_TARGETS: [&str; 7] = ["document", "message", "parcel", "presence", "record", "shorthand", "unit"];
+const DECODER_LIMITS: [&str; 3] = ["-max_total_time=60", "-max_len=8192", "-timeout=10"];
 /// Building with a sanitizer included.
 const FUZZ_LIMIT: Duration = Duration::from_secs(20 * 60);
 
@@ -28,7 +33,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     fuzz(workspace)
 }
 
-/// Fuzzes the language. Its own tests call the same functions with mutated statements, so nothing is lost without.
+/// Fuzzes the language and the readers. Native tests call the same functions with mutated statements and bytes, so nothing is
+/// lost without.
 fn fuzz(workspace: &Workspace) -> Result<()> {
     let cargo = |words: &[&str]| {
         let mut cargo = workspace.program("cargo");
@@ -41,14 +47,16 @@ fn fuzz(workspace: &Workspace) -> Result<()> {
         );
         return Ok(());
     }
+    let run = |target: &str, limits: &[&str]| {
+        let words = [&["fuzz", "run", "-O", target, "--"], limits].concat();
+        process::run_shown(&mut cargo(&words), FUZZ_LIMIT)
+    };
     let statements = statements(workspace)?;
-    for target in FUZZ_TARGETS {
-        let corpus = workspace.path("fuzz/corpus").join(target);
-        write_corpus(&corpus, &statements)?;
-        let words = ["fuzz", "run", "-O", target, "--", FUZZ_SECONDS, "-max_len=400", "-timeout=10"];
-        process::run_shown(&mut cargo(&words), FUZZ_LIMIT)?;
+    for target in LANGUAGE_TARGETS {
+        write_corpus(&workspace.path("fuzz/corpus").join(target), &statements)?;
+        run(target, &LANGUAGE_LIMITS)?;
     }
-    Ok(())
+    DECODER_TARGETS.iter().try_for_each(|target| run(target, &DECODER_LIMITS).map(drop))
 }
 
 /// Reads the statements of the vectors.

@@ -18,7 +18,7 @@ use yrs::{
     Any, Out, ReadTxn, Text, TransactionMut, Xml, XmlElementRef, XmlFragment, XmlFragmentRef, XmlOut, XmlTextRef,
 };
 
-use super::list::{from_any, from_out};
+use super::list::from_any;
 
 /// A child of a fragment or an element.
 #[derive(Debug, PartialEq)]
@@ -48,7 +48,7 @@ fn write<T: ReadTxn>(node: &XmlOut, txn: &T, text: &mut String, depth: usize) {
         XmlOut::Element(element) => {
             let name = element.try_tag().map_or("UNDEFINED", |tag| tag);
             let mut attributes = Object::new();
-            attributes.extend(element.attributes(txn).map(|(name, value)| (name.to_owned(), from_out(&value, txn, 1))));
+            attributes.extend(element.attributes(txn).map(|(name, value)| (name.to_owned(), plain(&value))));
             open(name, &attributes, text);
             element.children(txn).for_each(|child| write(&child, txn, text, depth + 1));
             close(name, text);
@@ -273,4 +273,12 @@ fn numbered(entity: &str) -> Option<char> {
         None => number.parse(),
     };
     char::from_u32(code.ok()?)
+}
+
+/// Returns the value of an attribute; a shared type in one is not shown.
+fn plain(value: &Out) -> Value {
+    match value {
+        Out::Any(any) => from_any(any, 1),
+        _ => Value::Null,
+    }
 }

@@ -7,6 +7,8 @@ use crate::{Doc, Op, Stamp, Type, Types};
 mod bytes;
 mod codec;
 mod convergence;
+mod history;
+mod laws;
 mod model;
 mod rich;
 mod rules;

@@ -83,7 +83,7 @@ fn updates_that_need_each_other_in_turn_become_whole_together() {
 fn the_state_is_an_update_for_any_yjs_client() {
     let doc = edited(&base("hello"), &[set("t", "\"hello world\"")], &declared(), stamp(20, 2));
     let (kind, state) = doc.rich_state(&path("t")).expect("rich");
-    assert_eq!((kind, is_update(&state)), (RichKind::Text, true));
+    assert_eq!((kind, is_update(kind, &state)), (RichKind::Text, true));
     assert_eq!(doc.rich_state(&path("missing")), None);
 }
 
@@ -103,7 +103,7 @@ fn damaged_updates_are_dropped_or_wait_and_never_panic() {
             let at = random.below(bytes.len() as u64) as usize;
             bytes[at] = if random.below(2) == 0 { random.below(256) as u8 } else { bytes[at] ^ 1 << random.below(8) };
         }
-        if !is_update(&bytes) {
+        if !is_update(RichKind::Text, &bytes) {
             continue;
         }
         read += 1;
@@ -175,5 +175,21 @@ fn editors_that_type_many_updates_converge_to_the_same_bytes() {
         for end in &ends {
             assert!(end == &ends[0] && end.pending.is_empty(), "seed {seed}");
         }
+    }
+}
+
+#[test]
+fn text_in_the_place_of_a_list_is_refused_and_shown_as_nothing_elsewhere() {
+    use crate::{Received, receive};
+    // A Y.Text of one character beyond the basic plane, made by a client that took the field for a text.
+    let update: Vec<u8> = [&[1, 1, 1, 0, 4, 1, 7][..], b"default", &[4, 0xf0, 0x9f, 0x98, 0x80, 0]].concat();
+    let path = ["f".to_owned()];
+    let to =
+        |kind| receive(&Doc::default(), Received { path: &path, kind, life: None, update: &update }, stamp(1 << 16, 1));
+    assert!(to(RichKind::List).is_err());
+    for kind in [RichKind::Text, RichKind::Xml] {
+        let doc = to(kind).expect("an update");
+        assert_eq!(Doc::decode(&doc.encode()), Ok(doc.clone()));
+        assert!(doc.to_object(&Types::default()).is_some());
     }
 }

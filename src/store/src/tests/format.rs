@@ -15,7 +15,7 @@ use crate::filter::{Filter, filter_hash};
 use crate::key::Key;
 use crate::layout::ValueLayout;
 use crate::manifest::{LogMark, Manifest, ManifestHead, Run};
-use crate::packing::{pack, unpack};
+use crate::packing::{PIECES_MAX, pack, unpack};
 use crate::rows::{Found, Rows, RowsBuilder};
 use crate::segment::{self, Built, SegmentBuilder};
 use crate::{BlockId, DeviceError, DeviceNow, manifest_head};
@@ -307,9 +307,29 @@ fn packed_rows_are_the_rows() {
         let rows: Rows = builder.finish();
         check_lookups(&rows, &mut random);
         for layout in [&Hashed as &dyn ValueLayout, &Halves, &crate::Opaque] {
-            assert_eq!(unpack(&pack(&rows, layout), rows.len()), Ok(unpacked(&rows)), "seed {seed} {layout:?}");
+            assert_eq!(
+                unpack(&pack(&rows, layout), rows.len(), PIECES_MAX),
+                Ok(unpacked(&rows)),
+                "seed {seed} {layout:?}"
+            );
         }
     }
+}
+
+/// Goal: what is written is read under the limit of pieces. Method: values in which every byte is a part, of 45,000 pieces each.
+#[test]
+fn rows_of_more_pieces_than_a_parcel_may_have_are_kept_whole() {
+    #[derive(Debug)]
+    struct EveryByte;
+    impl ValueLayout for EveryByte {
+        fn variable_parts(&self, _key: &[u8], value: &[u8], parts: &mut Vec<Range<usize>>) {
+            parts.extend((0..value.len()).map(|at| at..at + 1));
+        }
+    }
+    let mut builder = RowsBuilder::default();
+    (0..3_u8).for_each(|number| builder.push(&[number], Some(&vec![number; 45_000 - usize::from(number)])));
+    let rows = builder.finish();
+    assert_eq!(unpack(&pack(&rows, &EveryByte), rows.len(), PIECES_MAX), Ok(unpacked(&rows)));
 }
 
 /// Looks up every key, and others that are close to them.

@@ -1,0 +1,4 @@
+//! A record of the log of any bytes is refused, or reads back as written.
+#![no_main]
+
+shoal_fuzz::decoder_target!(RECORD);
