@@ -84,6 +84,11 @@ fn a_damaged_parcel_is_refused_or_holds_other_rows() {
 }
 
 #[test]
+fn a_damaged_update_of_a_yjs_client_is_refused_or_merges_like_any_other() {
+    damage(&decoders::UPDATE);
+}
+
+#[test]
 fn a_damaged_unit_is_refused_or_holds_other_documents() {
     damage(&decoders::UNIT);
 }

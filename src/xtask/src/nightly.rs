@@ -20,7 +20,8 @@ const SEEDS: &str = "10000";
 const LANGUAGE_TARGETS: [&str; 2] = ["parse", "plan_and_run"];
 const LANGUAGE_LIMITS: [&str; 3] = ["-max_total_time=300", "-max_len=400", "-timeout=10"];
 /// Of the readers of bytes from outside; they have samples of their own, and say themselves what memory may be taken.
-const DECODER_TARGETS: [&str; 7] = ["document", "message", "parcel", "presence", "record", "shorthand", "unit"];
+const DECODER_TARGETS: [&str; 8] =
+    ["document", "message", "parcel", "presence", "record", "shorthand", "unit", "update"];
 const DECODER_LIMITS: [&str; 3] = ["-max_total_time=60", "-max_len=8192", "-timeout=10"];
 /// Building with a sanitizer included.
 const FUZZ_LIMIT: Duration = Duration::from_secs(20 * 60);

@@ -65,13 +65,22 @@ pub const PARCEL: Decoder =
 /// The changes in a message, as they come and, if they are a list, before they are compressed.
 pub const UNIT: Decoder = Decoder { name: "unit", read: reading::unit, memory: of_packed, samples: sample::units };
 
+/// An update of a Yjs client to a LIST, TEXT or XML, as the first byte says.
+pub const UPDATE: Decoder =
+    Decoder { name: "update", read: reading::update, memory: of_update, samples: sample::updates };
+
 /// All of them.
 #[allow(dead_code, reason = "a fuzz target names its own")]
-pub const ALL: [&Decoder; 7] = [&DOCUMENT, &MESSAGE, &PARCEL, &PRESENCE, &RECORD, &SHORTHAND, &UNIT];
+pub const ALL: [&Decoder; 8] = [&DOCUMENT, &MESSAGE, &PARCEL, &PRESENCE, &RECORD, &SHORTHAND, &UNIT, &UPDATE];
 
 /// What is read piece by piece: each piece takes a byte at least and is a few words in memory.
 fn of_plain(bytes: u64) -> u64 {
     64 * 1024 + 64 * bytes
+}
+
+/// What yrs makes of an update: its blocks, several times.
+fn of_update(bytes: u64) -> u64 {
+    1024 * 1024 + 4096 * bytes
 }
 
 /// A path shares its start with the path before, up to the 64 MiB that all paths may take.

@@ -1,13 +1,13 @@
 //! The checks of each reader.
 
-use crdt::{Doc, Fields, Shorthand, Types, project, variable_parts};
+use crdt::{Doc, Fields, Received, RichKind, Shorthand, Stamp, Types, project, receive, variable_parts};
 use peer::unit::{self, Words};
 use peer::{DocState, Record};
 use store::Opaque;
 use store::parcel::{deflate, pack_rows, unpack_rows};
 use sync::Message;
 use value::limits::FRAME_BYTES_MAX;
-use value::{DecodeError, Reader, Writer};
+use value::{DecodeError, Hlc, Reader, Writer};
 
 use super::{Memory, inflated};
 
@@ -115,4 +115,23 @@ pub fn unit(bytes: &[u8], memory: Memory) {
 fn sorted(mut docs: Vec<DocState>) -> Vec<DocState> {
     docs.sort_by(|a, b| (&a.collection, &a.id, &a.delta).cmp(&(&b.collection, &b.id, &b.delta)));
     docs
+}
+
+/// The bytes are an update to a new field and to one that they have written already, and a state vector.
+pub fn update(bytes: &[u8], memory: Memory) {
+    let Some((first, update)) = bytes.split_first() else { return };
+    let memory = memory(update.len() as u64);
+    let kind = [RichKind::List, RichKind::Text, RichKind::Xml][usize::from(first % 3)];
+    let path = ["f".to_owned()];
+    let received = Received { path: &path, kind, life: None, update };
+    let stamp = |hlc| Stamp { hlc: Hlc(hlc), actor: 1 };
+    let Ok(doc) = within(memory, || receive(&Doc::default(), received, stamp(1))) else { return };
+    assert_eq!(Doc::decode(&doc.encode()).as_ref(), Ok(&doc));
+    let _ = doc.to_object(&Types::default());
+    let again = within(2 * memory, || receive(&doc, received, stamp(2))).expect("it was received before");
+    let (mut one, mut two) = (doc.clone(), again.clone());
+    one.join(&again);
+    two.join(&doc);
+    assert_eq!(one.encode(), two.encode());
+    let _ = within(2 * memory, || doc.lacking(&path, update));
 }

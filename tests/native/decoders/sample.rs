@@ -187,3 +187,17 @@ pub fn messages() -> Vec<Vec<u8>> {
     ];
     all.iter().map(Message::encode).collect()
 }
+
+/// The state of each rich field, after the byte that says its kind; and two that are no field of ours.
+pub fn updates() -> Vec<Vec<u8>> {
+    let mut updates =
+        vec![vec![0, 0, 0], [&[1, 1, 1, 1, 0, 4, 1, 7][..], b"default", &[4, 0xf0, 0x9f, 0x98, 0x80, 0]].concat()];
+    for doc in docs() {
+        for name in ["l", "t", "x"] {
+            if let Some((kind, state)) = doc.rich_state(&path(name)) {
+                updates.push([&[kind as u8][..], &state].concat());
+            }
+        }
+    }
+    updates
+}
