@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use dql::{Alteration, Shown};
-use value::{ErrorCode, Failure, Object, Value};
+use value::{CollectionName, ErrorCode, Failure, Object, Value};
 
 use crate::scope::check_scopes;
 use crate::system::{object, text};
@@ -16,6 +16,8 @@ use crate::system::{object, text};
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Bool(bool),
+    /// Collections and what becomes of a concurrent update: 'delete' or 'field'.
+    DeleteConflicts,
     /// A whole number from a least value.
     Count(i64, i64),
     Map,
@@ -44,6 +46,7 @@ pub const ATTACHMENTS_GC_SECS: &str = "attachments_gc_interval_secs";
 pub const DAYS_BETWEEN_REAPING: &str = "days_between_reaping";
 pub const DEFAULT_DIRECTIVES: &str = "dql_default_directives";
 pub const HISTORY_SIZE: &str = "dql_request_history_size";
+pub const ON_DELETE_CONFLICT: &str = "on_delete_conflict";
 pub const REAP_BATCH_SIZE: &str = "tombstone_reap_batch_size";
 pub const STATEMENT_CACHE_SIZE: &str = "dql_statement_cache_size";
 pub const STRICT_MODE: &str = "dql_strict_mode";
@@ -53,7 +56,7 @@ pub const TOMBSTONE_TTL_HOURS: &str = "tombstone_ttl_hours";
 pub const TRANSACTION_LOGGING_MS: &str = "transaction_duration_before_logging_ms";
 
 /// All of them, by name.
-const PARAMETERS: [Parameter; 32] = [
+const PARAMETERS: [Parameter; 33] = [
     used(ATTACHMENTS_AUTO_FETCH, Kind::Bool(false)),
     used(ATTACHMENTS_GC_SECS, Kind::Count(600, 1)),
     used(DAYS_BETWEEN_REAPING, Kind::Count(1, 1)),
@@ -72,6 +75,7 @@ const PARAMETERS: [Parameter; 32] = [
     kept("mesh_chooser_max_wlan_connections", Kind::Count(6, 0)),
     kept("metrics_exporter_enabled", Kind::Bool(false)),
     kept("network_enable_ngn", Kind::Bool(false)),
+    used(ON_DELETE_CONFLICT, Kind::DeleteConflicts),
     kept("peer_certificate_revocation_check_enabled", Kind::Bool(true)),
     kept("presence_debounce_ms", Kind::Count(500, 0)),
     kept("presence_keep_alive_secs", Kind::Count(30, 1)),
@@ -146,6 +150,13 @@ impl Parameters {
         self.named(name).as_int().map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
+    /// Says whether DELETE in a collection removes its fields, so that a concurrent update survives.
+    pub fn deletes_fields(&self, collection: &CollectionName) -> bool {
+        let chosen = self.0.get(ON_DELETE_CONFLICT).and_then(Value::as_object);
+        let chosen = chosen.and_then(|chosen| chosen.get(collection.as_str()));
+        chosen.and_then(Value::as_str) == Some("field")
+    }
+
     /// Returns an object.
     pub fn map(&self, name: &str) -> Object {
         self.named(name).into_object().unwrap_or_default()
@@ -157,7 +168,7 @@ impl Kind {
         match self {
             Kind::Bool(truth) => Value::Bool(truth),
             Kind::Count(count, _) => Value::Int(count),
-            Kind::Map | Kind::Scopes => Value::Object(Object::new()),
+            Kind::DeleteConflicts | Kind::Map | Kind::Scopes => Value::Object(Object::new()),
             Kind::Text(default) => text(default),
         }
     }
@@ -175,6 +186,11 @@ fn check(parameter: &Parameter, value: &Value) -> Result<(), Failure> {
         Kind::Bool(_) => (matches!(value, Value::Bool(_)), "true or false".to_owned()),
         Kind::Count(_, least) => {
             (value.as_int().is_some_and(|count| count >= least), format!("a whole number from {least}"))
+        }
+        Kind::DeleteConflicts => {
+            let known = |value: &Value| matches!(value.as_str(), Some("delete" | "field"));
+            let fits = value.as_object().is_some_and(|object| object.values().all(known));
+            (fits, "an object from collections to 'delete' or 'field'".to_owned())
         }
         Kind::Map | Kind::Scopes => (value.as_object().is_some(), "an object".to_owned()),
         Kind::Text(_) => (value.as_str().is_some(), "a string".to_owned()),

@@ -59,7 +59,10 @@ impl<S: Store> Engine<S> {
             directives: self.directives.clone(),
             asked_host: Cell::default(),
         };
-        Prepared::new(&mut self.parsed, text, args, &context, self.indexes.generation())
+        let mut prepared = Prepared::new(&mut self.parsed, text, args, &context, self.indexes.generation())?;
+        prepared.deletes_fields =
+            prepared.deletes_from().is_some_and(|collection| self.parameters.deletes_fields(collection));
+        Ok(prepared)
     }
 
     fn execute_inside(&mut self, ticket: Ticket, id: TransactionId, prepared: Rc<Prepared>, durability: Durability) {

@@ -31,6 +31,8 @@ pub struct Prepared {
     pub planned_ns: u64,
     /// It names a collection that the peer makes.
     pub reads_system: bool,
+    /// DELETE removes the fields that are known, and a concurrent update survives as a part of the document.
+    pub deletes_fields: bool,
 }
 
 /// Says whether a text begins with PROFILE, or with a comment that it may stand behind.
@@ -84,9 +86,17 @@ impl Prepared {
         match parsed.plan(&text, args, context, generation) {
             Ok(Planned { plan, reads_system }) => {
                 let planned_ns = clock().saturating_sub(started);
-                Ok(Prepared { reads_system, text, plan, planned_ns })
+                Ok(Prepared { reads_system, text, plan, planned_ns, deletes_fields: false })
             }
             Err(error) => Err(error.failure(&text)),
+        }
+    }
+
+    /// Returns the collection that it deletes from.
+    pub fn deletes_from(&self) -> Option<&CollectionName> {
+        match work(&self.plan) {
+            Plan::Delete(delete) => Some(&delete.source().collection),
+            _ => None,
         }
     }
 
@@ -117,7 +127,14 @@ impl Prepared {
         random: &mut Random,
     ) -> Result<Outcome, Stop> {
         let documents = Documents::new(view, system);
-        let work = Work { text: &self.text, view, runner: Runner::new(&documents), stamp, looked_at: Cell::default() };
+        let work = Work {
+            text: &self.text,
+            view,
+            runner: Runner::new(&documents),
+            stamp,
+            deletes_fields: self.deletes_fields,
+            looked_at: Cell::default(),
+        };
         let started = system.clock();
         let outcome = work.run(self::work(&self.plan), random);
         // What was computed while something was missing is not true, not even that the statement fails.
@@ -162,6 +179,7 @@ struct Work<'a, S: Store> {
     view: &'a View<'a, S>,
     runner: Runner<'a, Documents<'a, S>>,
     stamp: Stamp,
+    deletes_fields: bool,
     /// Documents that a mutation has looked at, those of its sub-queries apart.
     looked_at: Cell<u64>,
 }
@@ -272,6 +290,10 @@ impl<S: Store> Work<'_, S> {
                 }
                 let touched = Touched::of(&source.collection, row)?;
                 match stamp {
+                    Some(_) if self.deletes_fields => {
+                        let delta = crdt::delete_fields(&touched.known);
+                        add(&mut outcome, touched, &delta);
+                    }
                     Some(stamp) => {
                         let delta = crdt::delete(&touched.known, stamp);
                         add(&mut outcome, touched, &delta);

@@ -302,3 +302,24 @@ fn a_live_change_does_not_wait_behind_a_first_sync() {
     assert!(commits <= 2 && count(&mut world) != world.rows(BIG, "SELECT COUNT(*) AS n FROM b"), "{commits} commits");
     world.slow = None;
 }
+
+#[test]
+fn a_collection_may_choose_that_concurrent_updates_survive_a_delete() {
+    for (chosen, survivors) in [("delete", 0), ("field", 1)] {
+        let mut world = two_online();
+        world.ok(1, &format!("ALTER SYSTEM SET on_delete_conflict = {{'a': '{chosen}'}}"));
+        world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1, 'x': 1, 'y': 1})");
+        world.input(2, Input::SyncOn(false));
+        world.ok(2, "UPDATE a SET x = 2");
+        world.ok(1, "DELETE FROM a");
+        assert!(world.rows(1, ALL).is_empty());
+        world.input(2, Input::SyncOn(true));
+        world.pass(5_000);
+        let left = Value::from([("_id", Value::Int(1)), ("x", Value::Int(2))]);
+        for number in 0..=2 {
+            assert_eq!(world.rows(number, ALL), vec![left.clone(); survivors], "{chosen} at {number}");
+        }
+    }
+    let mut world = World::new(1);
+    assert_eq!(world.code(1, "ALTER SYSTEM SET on_delete_conflict = {'a': 'maybe'}"), ErrorCode::QueryParameter);
+}
