@@ -8,7 +8,8 @@
 //!
 //! A Small Peer that comes back after the horizon then holds documents that its Big Peer once had and has no trace of any
 //! more: they were deleted and the tombstone reaped. Those that are unchanged since before the horizon and were acknowledged
-//! go here too; what was written since, or never reached the Big Peer, stays and is sent.
+//! go here too; what was written since, or never reached the Big Peer, stays and is sent. Where absence proves nothing (a
+//! scope kept the collection back, the Big Peer has evicted or lost documents, it is another one) nothing goes.
 
 use store::{Key, ReadError, Store};
 use value::{Millis, Reader, Seq, Writer, hash128_of};
