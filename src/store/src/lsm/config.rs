@@ -33,7 +33,7 @@ impl Default for LsmConfig {
         LsmConfig {
             memtable_bytes_max: 1024 * 1024,
             wal_commits_max: 1000,
-            idle_flush: (3 * 1000, 64 * 1024),
+            idle_flush: (1000, 64 * 1024),
             wal_keep_bytes: 8 * 1024 * 1024,
             wal_keep_ms: 24 * 60 * 60 * 1000,
             wal_keep_ms_min: 2 * 1000,
