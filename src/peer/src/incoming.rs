@@ -199,14 +199,15 @@ impl<S: Store> Engine<S> {
         };
         let Ok(docs) = unit::decode(unit, &mut link.heard) else { return self.drop_link(id, ErrorCode::SyncProtocol) };
         if generation == link.incoming.generation {
-            link.incoming.staged_bytes += size.max(docs.iter().map(unit::weight).sum());
+            let weight = docs.iter().map(unit::weight).sum();
+            link.incoming.staged_bytes += size.max(weight);
             if link.incoming.staged_bytes > STAGED_BYTES_MAX {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
             }
             let of = sub.and_then(|sub| link.incoming.subs.get_mut(usize::try_from(sub).ok()?));
             if let Some(sub) = of {
                 sub.documents += docs.len() as u64;
-                sub.bytes += docs.iter().map(unit::weight).sum::<usize>() as u64;
+                sub.bytes += weight as u64;
             }
             let staged = &mut link.incoming.staged;
             if !matches!(moves, Moves::None) {

@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::io::LinkId;
 use crate::log_tail::{LogEntry, Via};
 use crate::network::{Link, Matcher};
-use crate::packed::{self, Packed};
+use crate::packed::Packed;
 use crate::reconcile;
 use crate::record::DocState;
 use crate::unit;
@@ -293,13 +293,13 @@ impl<S: Store> Engine<S> {
         }
         let (mut documents, mut bytes) = (0, 0);
         let counted = self.store.visit(&range, &mut |key, stored| {
-            let key = Key::from_bytes(key.to_vec());
             if let Ok((_, doc)) = view::split(stored)
-                && reconcile::carries(link, &key)
-                && reconcile::matches(&link.matchers[sub], &key, doc) == Ok(true)
+                && let Ok((collection, id)) = view::named(&Key::from_bytes(key.to_vec()))
+                && link.carries(&collection)
+                && reconcile::matches(&link.matchers[sub], (&collection, &id), doc) == Ok(true)
             {
                 documents += 1;
-                bytes += unit::weight_of(key.as_bytes().len(), doc.len()) as u64;
+                bytes += unit::weight_of(key.len(), doc.len()) as u64;
             }
             Visit::Continue
         });
@@ -444,20 +444,8 @@ fn change_of<'a>(changes: &'a [Change], collection: &CollectionName, id: &DocId)
 
 /// Returns a scanned document if the subscription wants it. Tombstones are always wanted: the other side may have the
 /// document from somebody else.
-pub(crate) fn wanted(
-    matcher: &Matcher,
-    key: &Key,
-    doc: &[u8],
-    had_before: bool,
-) -> Result<Option<DocState>, ReadError> {
+fn wanted(matcher: &Matcher, key: &Key, doc: &[u8], had_before: bool) -> Result<Option<DocState>, ReadError> {
     let (collection, id) = view::named(key)?;
-    let matches = match matcher {
-        Matcher::Denied => false,
-        Matcher::Everything => true,
-        Matcher::Query(subscription) => {
-            let found = packed::fields(doc, subscription.needed(), || id.clone())?;
-            had_before || found.is_none_or(|object| subscription.matches(&object))
-        }
-    };
+    let matches = had_before || reconcile::matches(matcher, (&collection, &id), doc)?;
     Ok(matches.then(|| DocState { collection, id, delta: doc.to_vec() }))
 }

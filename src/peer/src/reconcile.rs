@@ -16,7 +16,7 @@ use sync::outgoing::MESSAGE_BYTES;
 use sync::recon::{self, Items, Sender};
 use sync::recon::{Item, Range};
 use sync::{Message, RoundKind};
-use value::{CollectionName, DecodeError, ErrorCode, Seq, SmallMap, hash64, hash128_of};
+use value::{CollectionName, DecodeError, DocId, ErrorCode, Seq, SmallMap, hash64, hash128_of};
 
 use crate::config::Role;
 use crate::engine::Engine;
@@ -269,15 +269,18 @@ impl<S: Store> Engine<S> {
         let mut failed = None;
         self.store.visit(range, &mut |key, stored| {
             let key = Key::from_bytes(key.to_vec());
-            if sender.is_some_and(|link| !carries(link, &key)) {
-                return Visit::Continue;
-            }
-            match item(&key, stored, matchers) {
-                Ok(Some(item)) => found.push((item, key)),
-                Ok(None) if sender.is_some() => others.push(key),
-                Ok(None) => {}
-                Err(error) => failed = Some(error),
-            }
+            let looked = view::named(&key).and_then(|(collection, id)| {
+                if sender.is_some_and(|link| !link.carries(&collection)) {
+                    return Ok(());
+                }
+                match item(&key, (&collection, &id), view::split(stored)?.1, matchers)? {
+                    Some(item) => found.push((item, key)),
+                    None if sender.is_some() => others.push(key),
+                    None => {}
+                }
+                Ok(())
+            });
+            failed = looked.err();
             if failed.is_some() { Visit::Stop } else { Visit::Continue }
         })?;
         failed.map_or(Ok(()), Err)
@@ -315,17 +318,16 @@ impl Giving {
     }
 }
 
-/// Says whether a document may go over a link.
-pub(crate) fn carries(link: &Link, key: &Key) -> bool {
-    link.kept_back.is_empty() || view::named(key).is_ok_and(|(collection, _)| link.carries(&collection))
-}
-
-/// Returns what a stored document counts as, if any of the matchers wants it.
-fn item(key: &Key, stored: &[u8], matchers: &[Matcher]) -> Result<Option<Item>, ReadError> {
-    let (_, doc) = view::split(stored)?;
+/// Returns what a document counts as, if any of the matchers wants it.
+fn item(
+    key: &Key,
+    named: (&CollectionName, &DocId),
+    doc: &[u8],
+    matchers: &[Matcher],
+) -> Result<Option<Item>, ReadError> {
     let mut counts = false;
     for matcher in matchers {
-        counts = counts || matches(matcher, key, doc)?;
+        counts = counts || matches(matcher, named, doc)?;
     }
     if !counts {
         return Ok(None);
@@ -335,14 +337,17 @@ fn item(key: &Key, stored: &[u8], matchers: &[Matcher]) -> Result<Option<Item>, 
 }
 
 /// Says whether a matcher wants a document; tombstones always.
-pub(crate) fn matches(matcher: &Matcher, key: &Key, doc: &[u8]) -> Result<bool, ReadError> {
+pub(crate) fn matches(
+    matcher: &Matcher,
+    (collection, id): (&CollectionName, &DocId),
+    doc: &[u8],
+) -> Result<bool, ReadError> {
     let subscription = match matcher {
         Matcher::Denied => return Ok(false),
         Matcher::Everything => return Ok(true),
         Matcher::Query(subscription) => subscription,
     };
-    let (collection, id) = view::named(key)?;
-    if collection != subscription.collection {
+    if *collection != subscription.collection {
         return Ok(false);
     }
     let found = packed::fields(doc, subscription.needed(), || id.clone())?;

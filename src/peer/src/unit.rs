@@ -16,7 +16,7 @@ use crdt::{Doc, Shorthand};
 use store::parcel::{deflate, inflate, length, pack_rows, unpack_rows};
 use store::{Key, Parsed, ValueLayout};
 use value::limits::{COLLECTION_NAME_BYTES_MAX, FRAME_BYTES_MAX, ID_BYTES_MAX, MERGED_DOCUMENT_BYTES_MAX};
-use value::{CollectionName, DecodeError, DocId, Reader, Recent, Value, Writer, pack_hex, unpack_hex};
+use value::{CollectionName, DecodeError, DocId, HexOr, Reader, Recent, Value, Writer, read_hex_or, write_hex_or};
 
 use crate::record::DocState;
 
@@ -154,22 +154,15 @@ impl Words {
     }
 }
 
-/// Writes an `_id`: length × 2 and its canonical bytes, or where it is a hexadecimal text, as those made here are, that of the
-/// bytes it names × 2 + 1 and those.
+/// Writes an `_id` by its canonical bytes; those made here are hexadecimal texts and take half of them.
 fn encode_id(id: &DocId, out: &mut Writer) {
-    match id.to_value().as_str().and_then(pack_hex) {
-        Some(bytes) => _ = out.var((bytes.len() as u64) << 1 | 1).raw(&bytes),
-        None => _ = out.var((id.as_bytes().len() as u64) << 1).raw(id.as_bytes()),
-    }
+    write_hex_or(id.to_value().as_str(), id.as_bytes(), out);
 }
 
 fn decode_id(r: &mut Reader<'_>) -> Result<DocId, DecodeError> {
-    let head = r.var()?;
-    let length = usize::try_from(head >> 1).ok().filter(|length| *length <= ID_BYTES_MAX);
-    let bytes = r.raw(length.ok_or(DecodeError::Limit("document id"))?)?;
-    match head & 1 {
-        0 => DocId::from_bytes(bytes),
-        _ => DocId::new(&Value::Str(unpack_hex(bytes))).map_err(|_| DecodeError::Invalid("document id")),
+    match read_hex_or(r, ID_BYTES_MAX)? {
+        HexOr::Hex(text) => DocId::new(&Value::Str(text)).map_err(|_| DecodeError::Invalid("document id")),
+        HexOr::Raw(bytes) => DocId::from_bytes(bytes),
     }
 }
 

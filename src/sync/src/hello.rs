@@ -1,6 +1,6 @@
 //! Who is speaking: the first message of both sides, and the keys of peers.
 
-use value::{DecodeError, Hlc, PeerKey, Reader, ReplicaId, StoreId, Writer, pack_hex, unpack_hex};
+use value::{DecodeError, HexOr, Hlc, PeerKey, Reader, ReplicaId, StoreId, Writer, read_hex_or, write_hex_or};
 
 use crate::wire::{TEXT_BYTES_MAX, VERSION_MAJOR, VERSION_MINOR, decode_bool};
 
@@ -46,22 +46,19 @@ impl std::fmt::Debug for Hello {
     }
 }
 
-/// Writes a peer key: its length × 2 and the text, or where it is hexadecimal, as ours are, that of its bytes × 2 + 1 and those.
+/// Writes a peer key; ours are hexadecimal and take half the bytes.
 pub fn encode_peer_key(key: &PeerKey, out: &mut Writer) {
-    match pack_hex(&key.0) {
-        Some(bytes) => _ = out.var((bytes.len() as u64) << 1 | 1).raw(&bytes),
-        None => _ = out.var((key.0.len() as u64) << 1).raw(key.0.as_bytes()),
-    }
+    write_hex_or(Some(&key.0), key.0.as_bytes(), out);
 }
 
 /// Reads a peer key of 1 to 128 bytes.
 pub fn decode_peer_key(r: &mut Reader<'_>) -> Result<PeerKey, DecodeError> {
-    let head = r.var()?;
-    let (max, is_hex) = if head & 1 == 1 { (64, true) } else { (128, false) };
-    let length = usize::try_from(head >> 1).ok().filter(|length| (1..=max).contains(length));
-    let bytes = r.raw(length.ok_or(DecodeError::Invalid("peer key"))?)?;
-    let text = std::str::from_utf8(bytes).map_err(|_| DecodeError::Invalid("peer key"));
-    Ok(PeerKey(if is_hex { unpack_hex(bytes) } else { text?.to_owned() }))
+    let invalid = DecodeError::Invalid("peer key");
+    let key = match read_hex_or(r, 128)? {
+        HexOr::Hex(text) => text,
+        HexOr::Raw(bytes) => str::from_utf8(bytes).map_err(|_| invalid.clone())?.to_owned(),
+    };
+    if key.is_empty() { Err(invalid) } else { Ok(PeerKey(key)) }
 }
 
 pub(crate) fn encode_hello(hello: &Hello, out: &mut Writer) {

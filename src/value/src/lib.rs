@@ -27,7 +27,7 @@ pub use blob::{BlobId, ChunkList};
 pub use bytes::{DecodeError, Reader, Writer};
 pub use error::{ErrorCode, Failure};
 pub use hash::{checksum, hash64, hash128_of};
-pub use hex::{pack_hex, unpack_hex};
+pub use hex::{HexOr, read_hex_or, write_hex_or};
 pub use hlc::{Hlc, HlcClock, Millis};
 pub use id::{CollectionName, DocId, IdError, PeerKey, ReplicaId, Seq, StoreId};
 pub use recent::Recent;

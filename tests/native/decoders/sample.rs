@@ -5,12 +5,9 @@ use peer::unit::{self, Words};
 use peer::{DocState, Part, Record};
 use store::Opaque;
 use store::parcel::{inflate, length, pack_rows};
-use sync::recon::{Claim, Extent, Item, Range};
-use sync::{BlobMessage, Credentials, Entry, Ephemeral, Has, Hello, Message, RoundKind, SubRequest};
+use sync::{Entry, Message};
 use value::limits::FRAME_BYTES_MAX;
-use value::{
-    BlobId, CollectionName, DocId, ErrorCode, Hlc, Object, PeerKey, Reader, ReplicaId, Seq, StoreId, Value, Writer,
-};
+use value::{CollectionName, DocId, Hlc, Object, PeerKey, Reader, StoreId, Value, Writer};
 
 fn path(name: &str) -> Vec<String> {
     name.split('.').map(str::to_owned).collect()
@@ -132,60 +129,14 @@ pub fn entries() -> Vec<Vec<u8>> {
     frames.iter().map(|frame| frame[2..].to_vec()).collect()
 }
 
+/// The vectors of the protocol: every kind of message.
 pub fn messages() -> Vec<Vec<u8>> {
-    let hello = Hello {
-        database: "d".into(),
-        replica: ReplicaId(1),
-        store: StoreId(2),
-        peer_key: PeerKey("p".into()),
-        hlc: Hlc(3),
-        is_big_peer: true,
-        horizon: 9,
-        credentials: Some(Credentials { provider: "x".into(), token: "y".into() }),
+    let digits = |text: &str, at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
+    let frame = |line: &str| {
+        let (_, frame) = line.split_once(' ').expect("a name and a frame");
+        (0..frame.len()).step_by(2).map(|at| digits(frame, at)).collect()
     };
-    let sub = |has| SubRequest { text: "SELECT * FROM a".into(), args: vec![0xa0], has };
-    let subs = [Has::Nothing, Has::Something, Has::UpTo(Seq(9))].map(sub).to_vec();
-    let range = |time, hash, claim| Range { below: Item { time, hash }, claim };
-    let ranges = vec![
-        range(5, 0xab00 << 112, Claim::Print(7, 1 << 100)),
-        range(900, 1, Claim::Names(vec![1, u64::MAX])),
-        range(1000, 0, Claim::Ask),
-        range(1001, 0, Claim::Skip),
-        range(u64::MAX, u128::MAX, Claim::Differs),
-    ];
-    let (generation, sub, unit) = (1, 7, vec![1, 2, 3]);
-    let (code, detail, id) = (ErrorCode::QueryInvalid, "x".to_owned(), BlobId([1; 32]));
-    let round = RoundKind { extent: Extent::More, fresh: true, wants_extra: true };
-    let key = |name: &str| PeerKey(name.into());
-    let entries = vec![Entry { peer: key("a"), stamp: Hlc(5), body: vec![1] }; 2];
-    let all = [
-        Message::Hello(Box::new(hello)),
-        Message::Welcome,
-        Message::Reject { code, detail: detail.clone() },
-        Message::Subs { generation, subs },
-        Message::CatchUp { generation, sub, through: Seq(300), partial: true, unit: unit.clone() },
-        Message::Docs { generation, sub, complete: Some(Seq(5)), unit: unit.clone() },
-        Message::SubLive { generation, sub, at: Seq(5) },
-        Message::SubDenied { generation, sub, code, detail },
-        Message::Commits { generation, ahead: 300, partial: false, unit },
-        Message::Ack { seq: Seq(300), bytes: 100 },
-        Message::Recon { generation, sub, round, ranges: ranges.clone() },
-        Message::ReconAnswer { generation, sub, ranges, needed: vec![0, 300], extra: vec![8] },
-        Message::Expect { generation, sub, documents: 300, bytes: 70_000 },
-        Message::Signal { from: key("a"), to: key("b"), hops: 4, payload: vec![1] },
-        Message::Presence { entries },
-        Message::Ephemeral(Ephemeral { origin: 100, number: 7, hops: 4, topic: 9, payload: vec![1, 2] }),
-        Message::Ping,
-        Message::Pong,
-        Message::Bye { code: Some(ErrorCode::SyncBusy) },
-        Message::Blob(BlobMessage::Want { ids: vec![id; 2] }),
-        Message::Blob(BlobMessage::Have { blobs: vec![(id, 300_000)] }),
-        Message::Blob(BlobMessage::Gone { id }),
-        Message::Blob(BlobMessage::Get { id, part: 2 }),
-        Message::Blob(BlobMessage::Piece { id, part: 2, offset: 300, bytes: vec![7, 8] }),
-        Message::Blob(BlobMessage::Taken { bytes: 300 }),
-    ];
-    all.iter().map(Message::encode).collect()
+    include_str!("../../vectors/wire/frames.txt").lines().map(frame).collect()
 }
 
 /// The state of each rich field, after the byte that says its kind; and two that are no field of ours.

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -23,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use prometheus_client::registry::Registry;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use value::{ErrorCode, Failure};
 
 use crate::config::Origins;
@@ -122,16 +123,14 @@ fn body_too_large() -> Failure {
     Failure::new(ErrorCode::ValidationSizeLimitExceeded, "a request has at most 32 MiB")
 }
 
-/// `GET /sync?db=NAME`: a link of a peer.
-async fn sync(
-    State(app): State<Arc<App>>,
-    Query(target): Query<Target>,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|_| {
-        let message = "this address is for WebSockets; HTTP clients use /api/v5/store/execute";
-        Problem::new(StatusCode::UPGRADE_REQUIRED, Failure::new(ErrorCode::SyncProtocol, message))
-    })?;
+/// Takes a WebSocket in, with its place among the links, unless the server is stopping or full.
+fn admit(
+    app: &App,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    not_a_socket: &str,
+) -> Result<(WebSocketUpgrade, OwnedSemaphorePermit), Problem> {
+    let upgrade = upgrade
+        .map_err(|_| Problem::new(StatusCode::UPGRADE_REQUIRED, Failure::new(ErrorCode::SyncProtocol, not_a_socket)))?;
     if app.is_stopping() {
         return Err(Failure::new(ErrorCode::StoreClosed, "the server is stopping").into());
     }
@@ -139,6 +138,17 @@ async fn sync(
         let failure = Failure::new(ErrorCode::SyncBusy, "the server has no room for another link; try again later");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, failure)
     })?;
+    Ok((upgrade, permit))
+}
+
+/// `GET /sync?db=NAME`: a link of a peer.
+async fn sync(
+    State(app): State<Arc<App>>,
+    Query(target): Query<Target>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let message = "this address is for WebSockets; HTTP clients use /api/v5/store/execute";
+    let (upgrade, permit) = admit(&app, upgrade, message)?;
     let core = app.database_of_link(target.db.as_deref()).cloned();
     let core = core.ok_or_else(|| Failure::new(ErrorCode::SyncDatabase, "this server has no database"))?;
     // tungstenite fills its whole read buffer with zeros for every read: the default of 128 KiB costs three times the time

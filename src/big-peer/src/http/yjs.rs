@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,9 +16,9 @@ use peer::io::{Field, RichKind};
 use serde::Deserialize;
 use value::{ErrorCode, Failure, Value};
 
-use super::App;
 use super::execute::{authenticate, is_equal};
 use super::problem::Problem;
+use super::{App, admit};
 use crate::json::FromJson;
 use crate::yjs;
 
@@ -56,17 +56,7 @@ pub async fn open(
         Some(_) => return Err(invalid("kind is text, list or xml".to_owned()).into()),
     };
     let core = Arc::clone(app.database(Some(&database))?);
-    let upgrade = upgrade.map_err(|_| {
-        let message = "this address is for WebSockets of Yjs clients";
-        Problem::new(StatusCode::UPGRADE_REQUIRED, Failure::new(ErrorCode::SyncProtocol, message))
-    })?;
-    if app.is_stopping() {
-        return Err(Failure::new(ErrorCode::StoreClosed, "the server is stopping").into());
-    }
-    let permit = Arc::clone(&app.links).try_acquire_owned().map_err(|_| {
-        let failure = Failure::new(ErrorCode::SyncBusy, "the server has no room for another link; try again later");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, failure)
-    })?;
+    let (upgrade, permit) = admit(&app, upgrade, "this address is for WebSockets of Yjs clients")?;
     let upgrade = upgrade
         .protocols([PROTOCOL])
         .read_buffer_size(8 * 1024)
