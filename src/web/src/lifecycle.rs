@@ -64,8 +64,10 @@ fn sleep(driver: &Rc<Driver>) {
     if driver.asleep.get() {
         return;
     }
-    tabs::sleep(driver);
+    // First, so that what letting go tells the engine waits too: a question to IndexedDB that begins now would not end
+    // before the page stops, and a browser evicts a cached page whose transaction others wait for.
     driver.asleep.set(true);
+    tabs::sleep(driver);
 }
 
 fn wake(driver: &Rc<Driver>) {
