@@ -92,6 +92,7 @@ impl<S: Store> Engine<S> {
                     self.go_live(id, sub, at);
                     continue;
                 }
+                Step::Reconcile { .. } if self.hears_first(link) => return,
                 Step::Reconcile { sub, upto } => match self.reconcile(id, sub, upto) {
                     Ok(Some(filled)) => Ok(filled),
                     Ok(None) => continue,

@@ -6,6 +6,9 @@
 //! what else it has. A document that the receiver has and the sender no longer counts in, because it has left the
 //! predicate, is found by the hash of its key, and its present state is sent: the receiver learns that it left.
 //!
+//! Two peers that begin at the same time would each take what the other has changed for news of its own, and send back the
+//! old state. So a Small Peer begins once it has what the Big Peer owes it, unless that is much.
+//!
 //! Items are gathered by one pass over the documents, when the first round needs them, and live as long as the
 //! reconciliation: about 60 bytes a document. A document's hash is that of its key and its canonical bytes.
 
@@ -26,6 +29,9 @@ use crate::packed;
 use crate::pump::{Filled, Progress};
 use crate::record::DocState;
 use crate::{unit, view};
+
+/// Bytes of data frames after which a Small Peer that still hears of changes begins to tell of its own.
+const HEAR_BYTES: u64 = 256 * 1024;
 
 /// What one side has of a subscription.
 #[derive(Debug, Default)]
@@ -121,6 +127,15 @@ impl<S: Store> Engine<S> {
         let generation = link.outgoing.generation();
         self.send(id, &Message::Recon { generation, sub: sub as u64, round: kind, ranges: round.ranges });
         Ok(None)
+    }
+
+    /// Says whether a reconciliation that has not begun waits for what the other side owes.
+    pub(crate) fn hears_first(&self, link: &Link) -> bool {
+        self.config.role.big_peer_url().is_some()
+            && link.remote.as_ref().is_some_and(|remote| remote.is_big_peer)
+            && link.giving.is_empty()
+            && link.taken_bytes + link.untaken_bytes < HEAR_BYTES
+            && link.incoming.subs.iter().any(|sub| !sub.live && !sub.denied)
     }
 
     /// Starts a reconciliation at the sender.

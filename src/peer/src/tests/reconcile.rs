@@ -72,6 +72,19 @@ fn changes_deletions_and_new_documents_of_both_sides_are_found() {
 }
 
 #[test]
+fn the_old_state_of_what_the_big_peer_has_changed_is_not_sent_to_it() {
+    let mut world = in_sync(1, 2000);
+    let bytes = apart(&mut world, &[ALL], |world| {
+        for id in (0..2000).step_by(20) {
+            world.ok(BIG, &format!("UPDATE a SET x = -1 WHERE _id = {id}"));
+        }
+    });
+    assert_eq!(world.rows(1, ALL), world.rows(BIG, ALL));
+    assert_eq!(world.rows(BIG, "SELECT COUNT(*) AS n FROM a WHERE x = -1"), [Value::from([("n", Value::Int(100))])]);
+    assert!(bytes < 6_000, "{bytes} bytes");
+}
+
+#[test]
 fn a_document_that_left_the_predicate_meanwhile_is_learnt_of() {
     let mut world = in_sync(1, 50);
     world.online(1, "SELECT * FROM b WHERE x > 5");
