@@ -48,7 +48,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("catch-up", Message::CatchUp { generation: 1, sub: 7, through: Seq(300), partial: true, unit: unit() }),
         ("docs", Message::Docs { generation: 1, sub: 7, complete: None, unit: unit() }),
         ("docs-complete", Message::Docs { generation: 1, sub: 7, complete: Some(Seq(5)), unit: Vec::new() }),
-        ("sub-live", Message::SubLive { generation: 1, sub: 7, at: Seq(5) }),
+        ("sub-live", Message::SubLive { generation: 1, sub: 7, ahead: 5 }),
         ("sub-denied", denied),
         ("commits", Message::Commits { generation: 1, ahead: 300, partial: false, unit: unit() }),
         ("ack", Message::Ack { seq: Seq(300), bytes: 100 }),
@@ -57,7 +57,13 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("expect", Message::Expect { generation: 1, sub: 0, documents: 300, bytes: 70_000 }),
         ("not-live", Message::NotLive { generation: 1 }),
         ("signal", Message::Signal { from: peer("a"), to: peer("b"), hops: 4, payload: vec![1] }),
-        ("presence", Message::Presence { entries: vec![Entry { peer: peer("a"), stamp: Hlc(5), body: vec![1] }] }),
+        (
+            "presence",
+            Message::Presence {
+                own: Some((Hlc(6), vec![2, 3])),
+                entries: vec![Entry { peer: peer("a"), stamp: Hlc(5), body: vec![1] }],
+            },
+        ),
         ("ephemeral", Message::Ephemeral(Ephemeral { origin: 100, number: 7, hops: 4, topic: 9, payload: vec![1, 2] })),
         ("ping", Message::Ping),
         ("pong", Message::Pong),

@@ -37,7 +37,7 @@ impl Identity {
         Ok(Identity {
             replica: ReplicaId(replica),
             store: StoreId(random()?),
-            peer_key: PeerKey(format!("big-peer-{replica:016x}")),
+            peer_key: PeerKey(format!("{replica:016x}")),
         })
     }
 

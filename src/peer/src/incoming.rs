@@ -56,7 +56,7 @@ impl<S: Store> Engine<S> {
                     link.incoming.subs.iter_mut().for_each(|sub| sub.live = false);
                 }
             }
-            Message::Presence { entries } => self.presence_heard(id, entries),
+            Message::Presence { own, entries } => self.presence_heard(id, own, entries),
             Message::Signal { from, to, hops, payload } => self.signal_heard(from, to, hops, payload),
             Message::Recon { generation, sub, round, ranges } => self.round_heard(id, generation, sub, (round, ranges)),
             Message::ReconAnswer { generation, sub, ranges, needed, extra } => {
@@ -67,9 +67,10 @@ impl<S: Store> Engine<S> {
                     sub.denied = true;
                 }
             }
-            Message::SubLive { generation, sub: place, at } => {
+            Message::SubLive { generation, sub: place, ahead } => {
                 if let Some(sub) = self.incoming_sub(id, generation, place) {
                     sub.live = true;
+                    let at = Seq(sub.from.0.wrapping_add(ahead));
                     self.network.links.get_mut(&id).into_iter().for_each(|link| link.incoming.live = at);
                     self.data(id, Arrived { generation, sub: None, size: 0 }, &[], Moves::One(place, at));
                 }
@@ -98,7 +99,7 @@ impl<S: Store> Engine<S> {
         link.incoming.subs.clear();
         link.taking = Taking::default();
         let generation = link.incoming.generation;
-        let mut subs = Vec::new();
+        let mut subs: Vec<SubRequest> = Vec::new();
         for Wanted { hash, text, args, collection } in wanted {
             let has = match self.cursors.cursor(remote, hash) {
                 Some(seq) => Has::UpTo(seq),
@@ -108,10 +109,12 @@ impl<S: Store> Engine<S> {
             let (documents, bytes) = (0, 0);
             let (live, denied, expected) = (false, false, None);
             let returns = to_authority && matches!(has, Has::UpTo(at) if at.0 < horizon);
-            let sub = IncomingSub { hash, collection, live, denied, returns, documents, bytes, expected };
+            let from = has.position();
+            let sub = IncomingSub { hash, collection, from, live, denied, returns, documents, bytes, expected };
             link.incoming.subs.push(sub);
             subs.push(SubRequest { text, args, has });
         }
+        link.told_saved = saved(&subs);
         self.send(id, &Message::Subs { generation, subs });
     }
 
@@ -139,13 +142,16 @@ impl<S: Store> Engine<S> {
 
     /// Takes the other side's set of subscriptions.
     fn serve(&mut self, id: LinkId, generation: u64, mut subs: Vec<SubRequest>) {
+        self.saved_there(id, saved(&subs));
+        let asked = subs.iter().map(|sub| sub.has.position()).collect();
         let (head, floor) = (self.log.head(), self.log.floor());
         let remote = self.network.links.get(&id).and_then(|link| link.remote.as_ref());
         // What a Small Peer drops, its Big Peer has acknowledged.
         let told = self.config.role.big_peer_url().is_some() && remote.is_some_and(|remote| remote.is_big_peer);
+        let widened = Some(self.scopes_widened).filter(|at| *at > Seq(0));
         for sub in &mut subs {
             // It may have missed a tombstone that is gone, or something that was kept back.
-            let missed = |at: Seq| at < self.reaper.horizon() && !told || at <= self.scopes_widened;
+            let missed = |at: Seq| at < self.reaper.horizon() && !told || widened.is_some_and(|widened| at <= widened);
             if matches!(sub.has, Has::UpTo(at) if missed(at)) {
                 sub.has = Has::Something;
             }
@@ -154,6 +160,7 @@ impl<S: Store> Engine<S> {
         let from_big_peer = link.remote.as_ref().is_some_and(|remote| remote.is_big_peer);
         let matchers: Vec<_> = subs.iter().map(|sub| matcher_of(sub, from_big_peer)).collect();
         link.outgoing.replace(generation, subs, head, floor);
+        link.asked = asked;
         link.giving = SmallMap::new();
         link.matchers.clear();
         let mut refusals = Vec::new();
@@ -246,6 +253,11 @@ impl<S: Store> Engine<S> {
             link.taken_bytes += bytes;
             link.untaken_bytes = link.untaken_bytes.saturating_sub(bytes);
             link.ack_due = true;
+            if bytes == 0 && !moves.is_empty() {
+                // A subscription went live: what it brought moved this side's position.
+                link.caught_up = true;
+                link.through_due = link.through_due.map(|_| self.now);
+            }
             link.received_at = Some(self.now);
         }
     }
@@ -256,9 +268,13 @@ impl<S: Store> Engine<S> {
         link.ack_due = false;
         let Some(store) = link.remote.as_ref().map(|remote| remote.store) else { return };
         let wanted = link.incoming.subs.iter().filter(|sub| !sub.denied);
-        let seq = wanted.map(|sub| self.cursors.cursor(store, sub.hash).unwrap_or_default()).min();
-        let message = Message::Ack { seq: seq.unwrap_or_default(), bytes: link.taken_bytes };
-        self.send(id, &message);
+        let seq = wanted.map(|sub| self.cursors.cursor(store, sub.hash).unwrap_or_default()).min().unwrap_or_default();
+        let told = (link.told_saved, link.told_bytes);
+        (link.told_saved, link.told_bytes) = (seq, link.taken_bytes);
+        if told != (seq, link.taken_bytes) {
+            let message = Message::Ack { seq, bytes: link.taken_bytes };
+            self.send(id, &message);
+        }
     }
 
     fn acknowledged(&mut self, id: LinkId, seq: Seq, bytes: u64) {
@@ -266,8 +282,14 @@ impl<S: Store> Engine<S> {
         if link.outgoing.acknowledged(bytes).is_err() {
             return self.drop_link(id, ErrorCode::SyncProtocol);
         }
-        // The other side may have saved more than is left here after a power cut; then it says nothing about the present log.
+        self.saved_there(id, seq);
+    }
+
+    /// The other side has everything that it wants up to this position of the log.
+    fn saved_there(&mut self, id: LinkId, seq: Seq) {
+        // It may have saved more than is left here after a power cut; then it says nothing about the present log.
         let seq = if seq > self.log.head() { Seq(0) } else { seq };
+        let Some(link) = self.network.links.get_mut(&id) else { return };
         link.acknowledged = link.acknowledged.max(seq);
         if link.remote.as_ref().is_some_and(|remote| remote.is_big_peer) && seq > self.network.acknowledged {
             self.network.acknowledged = seq;
@@ -347,7 +369,13 @@ pub(crate) struct Wanted {
 }
 
 /// Says whether there are documents of a collection, or of any. A block that is missing is not waited for: it has some.
-fn has_documents(store: &impl Store, collection: Option<&CollectionName>) -> bool {
+/// Returns up to where a set of subscriptions says that everything is saved.
+fn saved(subs: &[SubRequest]) -> Seq {
+    subs.iter().map(|sub| sub.has.position()).min().unwrap_or_default()
+}
+
+/// Says whether there is any document of a collection, or at all.
+pub(crate) fn has_documents(store: &impl Store, collection: Option<&CollectionName>) -> bool {
     let range = collection.map_or_else(Key::all_documents, Key::documents);
     store.range(&range, 1).map_or(true, |rows| !rows.is_empty())
 }

@@ -50,6 +50,7 @@ impl<S: Store> Engine<S> {
             said: Words::default(),
             heard: Words::default(),
             matchers: Vec::new(),
+            asked: Vec::new(),
             incoming: Incoming::default(),
             kept_back: SmallMap::new(),
             giving: SmallMap::new(),
@@ -60,7 +61,10 @@ impl<S: Store> Engine<S> {
             ack_due: false,
             received_at: None,
             acknowledged: value::Seq(0),
+            told_saved: value::Seq(0),
+            told_bytes: 0,
             told: value::Seq(0),
+            caught_up: false,
             through_due: None,
         };
         self.network.links.insert(id, link);
@@ -186,7 +190,8 @@ impl<S: Store> Engine<S> {
                 self.peer_lost(peer.as_ref());
             }
         }
-        if link.remote.is_some() {
+        if let Some(remote) = &link.remote {
+            self.presence_lost(&remote.peer_key);
             self.links_changed();
         }
     }

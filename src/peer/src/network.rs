@@ -33,6 +33,8 @@ pub struct Link {
     pub heard: Words,
     /// How to match what we owe, in the order of `outgoing`.
     pub matchers: Vec<Matcher>,
+    /// With which positions its subscriptions came.
+    pub asked: Vec<Seq>,
     /// What we are owed.
     pub incoming: Incoming,
     /// Collections that must not go over it.
@@ -49,12 +51,18 @@ pub struct Link {
     pub untaken_bytes: u64,
     /// An acknowledgement is to be sent.
     pub ack_due: bool,
+    /// Position up to which the other side knows its log to be saved here.
+    pub told_saved: Seq,
+    /// Bytes of data frames that it knows to be taken.
+    pub told_bytes: u64,
     /// When changes that it brought were last saved here.
     pub received_at: Option<Millis>,
     /// Position up to which the other side has saved our log.
     pub acknowledged: Seq,
     /// Position of the live stream that the other side was told.
     pub told: Seq,
+    /// The other side's catch-up was saved, and its own position has yet to be told.
+    pub caught_up: bool,
     /// When to tell that the live stream moved over commits that held nothing for this link.
     pub through_due: Option<Millis>,
 }
@@ -92,6 +100,8 @@ pub struct IncomingSub {
     pub hash: u64,
     /// `None`: all collections.
     pub collection: Option<CollectionName>,
+    /// The position that it was asked with.
+    pub from: Seq,
     /// It moves with the live stream.
     pub live: bool,
     /// It was refused.

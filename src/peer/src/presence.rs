@@ -8,7 +8,7 @@ use sync::hello::{decode_peer_key, encode_peer_key};
 use sync::presence::RENEW_MS;
 use sync::{Entry, Message};
 use value::limits::DEPTH_MAX;
-use value::{DecodeError, Object, PeerKey, Reader, SmallMap, Value, Writer, cbor};
+use value::{DecodeError, Hlc, Object, PeerKey, Reader, SmallMap, Value, Writer, cbor};
 
 use crate::config::Role;
 use crate::engine::Engine;
@@ -50,39 +50,45 @@ impl<S: Store> Engine<S> {
         };
         self.network.renew_at = self.now.plus(RENEW_MS);
         self.network.presence.merge(entry.clone(), self.now);
-        self.broadcast(vec![entry], but);
+        self.broadcast(Some((entry.stamp, entry.body)), Vec::new(), but);
         self.tell_presence();
     }
 
     /// Tells a new link everything known, but what it has just said of itself.
     pub(crate) fn send_presence(&mut self, id: LinkId) {
-        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let (mut own, mut entries, mut bytes) = (None, Vec::new(), 0);
         let remote = self.network.links.get(&id).and_then(|link| link.remote.as_ref());
         let Some(remote) = remote.map(|remote| remote.peer_key.clone()) else { return };
         let known = self.network.presence.entries().filter(|entry| entry.peer != remote);
         let all: Vec<Entry> = known.cloned().collect();
         for entry in all {
             bytes += entry.body.len() + 64;
-            entries.push(entry);
+            match entry.peer == self.config.peer_key {
+                true => own = Some((entry.stamp, entry.body)),
+                false => entries.push(entry),
+            }
             if bytes >= MESSAGE_BYTES {
-                self.send(id, &Message::Presence { entries: std::mem::take(&mut entries) });
+                self.send(id, &Message::Presence { own: own.take(), entries: std::mem::take(&mut entries) });
                 bytes = 0;
             }
         }
-        self.send(id, &Message::Presence { entries });
+        self.send(id, &Message::Presence { own, entries });
     }
 
-    pub(crate) fn presence_heard(&mut self, from: LinkId, entries: Vec<Entry>) {
+    pub(crate) fn presence_heard(&mut self, from: LinkId, own: Option<(Hlc, Vec<u8>)>, entries: Vec<Entry>) {
+        let remote = self.network.links.get(&from).and_then(|link| link.remote.as_ref());
+        let sender = remote.map(|remote| remote.peer_key.clone());
+        let own = own.zip(sender).map(|((stamp, body), peer)| Entry { peer, stamp, body });
         let mut news = Vec::new();
-        for entry in entries {
-            let own = entry.peer == self.config.peer_key;
+        for entry in own.into_iter().chain(entries) {
+            let mine = entry.peer == self.config.peer_key;
             let sound = decode_body(entry.peer.clone(), &entry.body).is_ok();
-            if !own && sound && self.network.presence.merge(entry.clone(), self.now) {
+            if !mine && sound && self.network.presence.merge(entry.clone(), self.now) {
                 news.push(entry);
             }
         }
         if !news.is_empty() {
-            self.broadcast(news, Some(from));
+            self.broadcast(None, news, Some(from));
             self.tell_presence();
         }
     }
@@ -99,10 +105,20 @@ impl<S: Store> Engine<S> {
         }
     }
 
-    fn broadcast(&mut self, entries: Vec<Entry>, except: Option<LinkId>) {
+    /// A link has ended: a peer that had no other is gone, as far as can be known, and need not wait for its entry to expire.
+    pub(crate) fn presence_lost(&mut self, peer: &PeerKey) {
+        let linked = self.network.link_to(peer).is_some();
+        let only_here = |info: &PeerInfo| info.links.iter().all(|(key, _)| *key == self.config.peer_key);
+        let gone = self.peer_info(peer).is_some_and(|info| !info.is_big_peer && only_here(&info));
+        if gone && !linked {
+            self.network.presence.forget(peer);
+        }
+    }
+
+    fn broadcast(&mut self, own: Option<(Hlc, Vec<u8>)>, entries: Vec<Entry>, except: Option<LinkId>) {
         let ids: Vec<LinkId> =
             self.network.established().map(|(id, _, _)| id).filter(|id| Some(*id) != except).collect();
-        let message = Message::Presence { entries };
+        let message = Message::Presence { own, entries };
         ids.into_iter().for_each(|id| _ = self.send(id, &message));
     }
 

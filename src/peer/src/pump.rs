@@ -2,7 +2,8 @@
 //!
 //! A delta goes out where the document's base went out before (a live subscription that matched it before the change);
 //! otherwise the whole document does. A change does not go back over the link it came from. Empty units are not sent; the
-//! position they would have carried is told a second later, when nothing else was.
+//! position they would have carried is told a second later, when nothing else was; at once where a catch-up moved it, so
+//! that a short visit leaves a cursor at the other side.
 
 use std::rc::Rc;
 
@@ -145,7 +146,8 @@ impl<S: Store> Engine<S> {
         link.outgoing.gone_live(sub, at);
         link.told = at;
         let generation = link.outgoing.generation();
-        self.send(id, &Message::SubLive { generation, sub: sub as u64, at });
+        let ahead = at.0.wrapping_sub(link.asked.get(sub).map_or(0, |asked| asked.0));
+        self.send(id, &Message::SubLive { generation, sub: sub as u64, ahead });
     }
 
     fn send_filled(&mut self, id: LinkId, filled: Filled) {
@@ -171,6 +173,7 @@ impl<S: Store> Engine<S> {
                 let skipped = log.after(after).take_while(|entry| entry.seq <= through).any(LogEntry::has_docs);
                 link.outgoing.live_through(through);
                 match none {
+                    true if skipped && link.caught_up => link.through_due = Some(now),
                     true if skipped => _ = link.through_due.get_or_insert(now.plus(THROUGH_MS)),
                     true => {}
                     false => (link.told, link.through_due) = (through, None),
@@ -188,7 +191,7 @@ impl<S: Store> Engine<S> {
         if link.through_due.is_none_or(|due| due > self.now) {
             return;
         }
-        link.through_due = None;
+        (link.through_due, link.caught_up) = (None, false);
         let Some(through) = link.outgoing.live_at() else { return };
         let (generation, ahead) = (link.outgoing.generation(), through.0 - link.told.0);
         link.told = through;

@@ -7,7 +7,7 @@
 //! predicate, is found by the hash of its key, and its present state is sent: the receiver learns that it left.
 //!
 //! Two peers that begin at the same time would each take what the other has changed for news of its own, and send back the
-//! old state. So a Small Peer begins once it has what the Big Peer owes it, unless that is much.
+//! old state. So a Small Peer with documents begins once it has what the Big Peer owes it, unless that is much.
 //!
 //! Items are gathered by one pass over the documents, when the first round needs them, and live as long as the
 //! reconciliation: about 60 bytes a document. A document's hash is that of its key and its canonical bytes.
@@ -23,6 +23,7 @@ use value::{CollectionName, DecodeError, DocId, ErrorCode, Seq, SmallMap, hash64
 
 use crate::config::Role;
 use crate::engine::Engine;
+use crate::incoming::has_documents;
 use crate::io::LinkId;
 use crate::network::{Link, Matcher};
 use crate::packed;
@@ -134,6 +135,7 @@ impl<S: Store> Engine<S> {
         self.config.role.big_peer_url().is_some()
             && link.remote.as_ref().is_some_and(|remote| remote.is_big_peer)
             && link.giving.is_empty()
+            && has_documents(&self.store, None)
             && link.taken_bytes + link.untaken_bytes < HEAR_BYTES
             && link.incoming.subs.iter().any(|sub| !sub.live && !sub.denied)
     }

@@ -68,6 +68,11 @@ impl PresenceMap {
         self.entries.len() != before
     }
 
+    /// Forgets what a peer has said.
+    pub fn forget(&mut self, peer: &PeerKey) {
+        self.entries.remove(peer);
+    }
+
     /// Returns when the next entry expires.
     pub fn next_expiry(&self) -> Option<Millis> {
         self.entries.values().map(|(_, heard)| heard.plus(TTL_MS)).min()

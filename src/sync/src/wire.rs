@@ -4,7 +4,7 @@
 //! versions can add kinds; a known kind with a body that does not parse ends the link.
 
 use value::limits::{FRAME_BYTES_MAX, STATEMENT_BYTES_MAX};
-use value::{DecodeError, ErrorCode, PeerKey, Reader, Seq, Writer};
+use value::{DecodeError, ErrorCode, Hlc, PeerKey, Reader, Seq, Writer};
 
 pub use crate::hello::{Credentials, Hello};
 use crate::hello::{decode_hello, decode_peer_key, encode_hello, encode_peer_key};
@@ -116,8 +116,8 @@ pub enum Message {
         generation: u64,
         /// Which subscription, by its place in the set.
         sub: u64,
-        /// Its position.
-        at: Seq,
+        /// How far its position is beyond the cursor that the receiver asked with, which is 0 if it had none; modulo 2^64.
+        ahead: u64,
     },
     /// The subscription cannot be served.
     SubDenied {
@@ -199,9 +199,11 @@ pub enum Message {
         /// Opaque.
         payload: Vec<u8>,
     },
-    /// Entries of the presence map.
+    /// Entries of the presence map. Newer ones replace older.
     Presence {
-        /// Newer ones replace older.
+        /// What the sender says of itself: when it was written, and name, metadata and links.
+        own: Option<(Hlc, Vec<u8>)>,
+        /// What others said.
         entries: Vec<crate::presence::Entry>,
     },
     /// What is said without being kept.
@@ -217,6 +219,13 @@ pub enum Message {
     },
     /// About blobs; kinds 20 to 25.
     Blob(crate::blob::BlobMessage),
+}
+
+impl Has {
+    /// Returns the position up to which the receiver has everything.
+    pub fn position(self) -> Seq {
+        if let Has::UpTo(seq) = self { seq } else { Seq(0) }
+    }
 }
 
 impl RoundKind {
@@ -257,7 +266,7 @@ impl Message {
                 }
                 out.raw(unit);
             }
-            Message::SubLive { generation, sub, at } => _ = out.u8(7).var(*generation).var(*sub).var(at.0),
+            Message::SubLive { generation, sub, ahead } => _ = out.u8(7).var(*generation).var(*sub).var(*ahead),
             Message::SubDenied { generation, sub, code, detail } => {
                 out.u8(8).var(*generation).var(*sub).str(code.as_str()).str(detail);
             }
@@ -271,8 +280,12 @@ impl Message {
                 encode_peer_key(to, &mut out);
                 out.u8(*hops).bytes(payload);
             }
-            Message::Presence { entries } => {
-                out.u8(12).var(entries.len() as u64);
+            Message::Presence { own, entries } => {
+                out.u8(12).u8(u8::from(own.is_some()));
+                if let Some((stamp, body)) = own {
+                    out.fixed64(stamp.0).bytes(body);
+                }
+                out.var(entries.len() as u64);
                 entries.iter().for_each(|entry| entry.encode_into(&mut out));
             }
             Message::Ephemeral(message) => message.encode_into(out.u8(30)),
@@ -323,7 +336,7 @@ impl Message {
                 complete: if decode_bool(&mut r)? { Some(Seq(r.var()?)) } else { None },
                 unit: r.rest().to_vec(),
             },
-            7 => Message::SubLive { generation: r.var()?, sub: r.var()?, at: Seq(r.var()?) },
+            7 => Message::SubLive { generation: r.var()?, sub: r.var()?, ahead: r.var()? },
             8 => Message::SubDenied {
                 generation: r.var()?,
                 sub: r.var()?,
@@ -344,9 +357,13 @@ impl Message {
                 payload: r.bytes(SIGNAL_BYTES_MAX)?.to_vec(),
             },
             12 => {
+                let own = match decode_bool(&mut r)? {
+                    true => Some((Hlc(r.fixed64()?), r.bytes(PRESENCE_BYTES_MAX)?.to_vec())),
+                    false => None,
+                };
                 let count = r.count(4096)?;
                 let entries = (0..count).map(|_| crate::presence::Entry::decode_from(&mut r));
-                Message::Presence { entries: entries.collect::<Result<_, _>>()? }
+                Message::Presence { own, entries: entries.collect::<Result<_, _>>()? }
             }
             13 => Message::Ping,
             14 => Message::Pong,

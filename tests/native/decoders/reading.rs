@@ -42,10 +42,10 @@ pub fn message(frame: &[u8], memory: Memory) {
 
 /// An entry is read as part of a message that holds it alone.
 pub fn presence(entry: &[u8], memory: Memory) {
-    let frame = [&[12, 1], entry].concat();
+    let frame = [&[12, 0, 1], entry].concat();
     message(&frame, memory);
     if let Ok(Some(message)) = Message::decode(&frame) {
-        assert!(matches!(&message, Message::Presence { entries } if entries.len() == 1), "{message:?}");
+        assert!(matches!(&message, Message::Presence { own: None, entries } if entries.len() == 1), "{message:?}");
     }
 }
 

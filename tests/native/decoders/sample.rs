@@ -124,9 +124,10 @@ fn unpacked(parcel: &[u8]) -> Vec<u8> {
 
 pub fn entries() -> Vec<Vec<u8>> {
     let frames = [vec![], vec![1, 2, 3]].map(|body| {
-        Message::Presence { entries: vec![Entry { peer: PeerKey("p".into()), stamp: Hlc(5), body }] }.encode()
+        Message::Presence { own: None, entries: vec![Entry { peer: PeerKey("p".into()), stamp: Hlc(5), body }] }
+            .encode()
     });
-    frames.iter().map(|frame| frame[2..].to_vec()).collect()
+    frames.iter().map(|frame| frame[3..].to_vec()).collect()
 }
 
 /// The vectors of the protocol: every kind of message.

@@ -307,6 +307,11 @@ impl World {
         self.now = self.now.max(end);
     }
 
+    /// Says whether a commit of the slow node waits.
+    pub fn commit_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Lets the next waiting commit of the slow node be done.
     pub fn commit_one(&mut self) {
         let number = self.slow.take().expect("a node is slow");

@@ -323,3 +323,71 @@ fn a_collection_may_choose_that_concurrent_updates_survive_a_delete() {
     let mut world = World::new(1);
     assert_eq!(world.code(1, "ALTER SYSTEM SET on_delete_conflict = {'a': 'maybe'}"), ErrorCode::QueryParameter);
 }
+
+#[test]
+fn a_reconnect_with_nothing_new_costs_few_bytes_and_says_what_is_saved() {
+    let mut world = World::new(1);
+    world.online(1, ALL);
+    world.ok(BIG, "INSERT INTO a DOCUMENTS ({'_id': 1})");
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 2})");
+    world.pass(3_000);
+    let before = world.sent_bytes();
+    world.cut(1);
+    world.pass(3_000);
+    // Two each of Hello, Welcome, Subs, Presence and SubLive, with keys of four bytes.
+    let bytes = world.sent_bytes() - before;
+    assert!((150..195).contains(&bytes), "{bytes} bytes");
+    for node in [BIG, 1] {
+        let (head, links) = (world.nodes[node].engine.log.head(), &world.nodes[node].engine.network.links);
+        let acknowledged = links.values().map(|link| link.acknowledged).max();
+        assert!(acknowledged.is_some_and(|seq| seq.0 > 0 && seq <= head), "{acknowledged:?} of {head:?}");
+    }
+}
+
+#[test]
+fn a_small_peer_that_leaves_is_out_of_reach_at_once_and_in_reach_again_when_it_comes_back() {
+    let mut world = World::new(2);
+    world.online(1, ALL);
+    world.online(2, ALL);
+    world.pass(1_000);
+    let key = world.nodes[1].engine.config.peer_key.clone();
+    let known = |world: &World, node: usize| world.nodes[node].engine.network.presence.entry(&key).is_some();
+    assert!(known(&world, BIG) && known(&world, 2));
+    world.input(1, Input::SyncOn(false));
+    world.pass(1_000);
+    assert!(!known(&world, BIG), "its entry named nobody else");
+    world.input(1, Input::SyncOn(true));
+    world.pass(9_000);
+    assert!(known(&world, BIG) && known(&world, 2));
+}
+
+#[test]
+fn a_short_visit_leaves_a_cursor_at_the_big_peer() {
+    let mut world = World::new(1);
+    world.ok(BIG, "INSERT INTO a DOCUMENTS ({'_id': 1}), ({'_id': 2})");
+    // Saving takes longer than an answer of the other side, so that both directions begin with what is there.
+    world.slow = Some(1);
+    world.online(1, ALL);
+    while world.commit_waiting() {
+        world.commit_one();
+    }
+    world.slow = None;
+    world.pass(5);
+    assert_eq!(world.rows(1, ALL).len(), 2);
+    let store = world.nodes[1].engine.config.store;
+    let cursor = world.nodes[BIG].engine.cursors.cursor(store, value::hash64(b"*"));
+    assert_eq!(cursor, Some(world.nodes[1].engine.log.head()), "it need not compare next time");
+}
+
+#[test]
+fn a_cursor_into_a_log_without_commits_is_a_cursor() {
+    let mut world = World::new(1);
+    world.online(1, ALL);
+    world.pass(1_000);
+    let before = world.sent_bytes();
+    world.cut(1);
+    world.pass(3_000);
+    // A reconnect with nothing new, and a scan of nothing; a comparison takes some 90 bytes more.
+    let bytes = world.sent_bytes() - before;
+    assert!(bytes < 220, "{bytes} bytes");
+}
