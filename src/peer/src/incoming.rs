@@ -22,6 +22,11 @@ const EVERYTHING: &str = "*";
 const STAGED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes of frames that may wait to be saved: the sender's window, a frame over it, and patience.
 const UNTAKEN_BYTES_MAX: u64 = 4 * WINDOW_BYTES + FRAME_BYTES_MAX as u64;
+/// Bytes of memory that what waits to be saved may take when more comes: what a sender that keeps to the window can have
+/// under way, several times over.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes that a document takes in memory beside its own.
+const DOCUMENT_BYTES: usize = 128;
 
 impl<S: Store> Engine<S> {
     pub(crate) fn message(&mut self, id: LinkId, message: Message, size: usize) {
@@ -186,10 +191,12 @@ impl<S: Store> Engine<S> {
     /// Takes data of a link into the pipeline, to be merged and acknowledged in order.
     fn data(&mut self, id: LinkId, arrived: Arrived, unit: &[u8], moves: Moves) {
         let Arrived { generation, sub, size } = arrived;
+        let size = size.max(unit::cost(unit));
+        let held = self.pipeline.held(id);
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let Some(store) = link.remote.as_ref().map(|remote| remote.store) else { return };
         link.untaken_bytes += size as u64;
-        if self.broken.is_some() || link.untaken_bytes > UNTAKEN_BYTES_MAX {
+        if self.broken.is_some() || link.untaken_bytes > UNTAKEN_BYTES_MAX || held > HELD_BYTES_MAX {
             return self.drop_link(id, ErrorCode::SyncBusy);
         }
         let serving = link.outgoing.generation();
@@ -203,11 +210,12 @@ impl<S: Store> Engine<S> {
             docs: Vec::new(),
             moves: Vec::new(),
             bytes: size as u64,
+            held: 0,
         };
         let Ok(docs) = unit::decode(unit, &mut link.heard) else { return self.drop_link(id, ErrorCode::SyncProtocol) };
         if generation == link.incoming.generation {
-            let weight = docs.iter().map(unit::weight).sum();
-            link.incoming.staged_bytes += size.max(weight);
+            let weight: usize = docs.iter().map(unit::weight).sum();
+            link.incoming.staged_bytes += size.max(weight + DOCUMENT_BYTES * docs.len());
             if link.incoming.staged_bytes > STAGED_BYTES_MAX {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
             }
@@ -238,6 +246,7 @@ impl<S: Store> Engine<S> {
                 }
             }
         }
+        job.held = job.docs.iter().map(|doc| unit::weight(doc) + DOCUMENT_BYTES).sum();
         let place = if live { self.pipeline.before_catch_up(id) } else { self.pipeline.jobs.len() };
         self.pipeline.jobs.insert(place, Job::Remote(job));
         self.drop_what_is_alone(id, alone);

@@ -76,8 +76,10 @@ pub struct RemoteUnit {
     pub docs: Vec<DocState>,
     /// Cursors that move with it, by hash of the subscription.
     pub moves: Vec<(u64, Cursor)>,
-    /// Bytes of its frames, to acknowledge.
+    /// What its frame counts against the window, to acknowledge.
     pub bytes: u64,
+    /// About what its documents take in memory, bytes.
+    pub held: usize,
 }
 
 /// What to do when a group is durable.
@@ -210,6 +212,15 @@ impl Pipeline {
     pub fn before_catch_up(&self, link: LinkId) -> usize {
         let waits = |job: &&Job| matches!(job, Job::Remote(unit) if unit.link == link && unit.moves.is_empty());
         self.jobs.len() - self.jobs.iter().rev().take_while(waits).count()
+    }
+
+    /// Returns about how much memory waits that a link has brought, bytes.
+    pub fn held(&self, link: LinkId) -> usize {
+        let held = |job: &Job| match job {
+            Job::Remote(unit) if unit.link == link => unit.held,
+            _ => 0,
+        };
+        self.group.jobs.iter().chain(&self.jobs).map(held).sum()
     }
 
     /// Puts the jobs of the group back: they are evaluated again, over another state.

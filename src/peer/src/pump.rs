@@ -156,8 +156,9 @@ impl<S: Store> Engine<S> {
         for (number, docs) in units.into_iter().enumerate() {
             let Some(link) = self.network.links.get_mut(&id) else { return };
             let unit = unit::encode(&docs, &mut link.said);
+            let cost = unit::cost(&unit);
             let message = progress.message(link.outgoing.generation(), unit, link.told, number + 1 == count);
-            let size = self.send(id, &message);
+            let size = self.send(id, &message).max(cost);
             if let Some(link) = self.network.links.get_mut(&id) {
                 link.outgoing.sent(size);
             }

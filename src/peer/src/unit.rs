@@ -20,8 +20,10 @@ use value::{CollectionName, DecodeError, DocId, HexOr, Reader, Recent, Value, Wr
 
 use crate::record::DocState;
 
-/// Units of fewer bytes are written in shorthand.
+/// Units of fewer bytes are written in shorthand, and of more than four times as many not read: a place stands for any `_id`.
 const SHORTHAND_BYTES_MAX: usize = 512;
+/// A unit counts against the window at least one of so many bytes that it holds.
+const HELD_SHARE: usize = 4;
 /// Largest unit that is read, bytes: a message's worth and one document that may be large.
 const UNIT_BYTES_MAX: usize = FRAME_BYTES_MAX;
 
@@ -60,6 +62,17 @@ pub fn weight(doc: &DocState) -> usize {
 /// Returns the same from the lengths of the document's key and of its bytes.
 pub fn weight_of(key: usize, doc: usize) -> usize {
     key + doc
+}
+
+/// Returns what a unit counts against the window beside its frame's bytes: a share of what it becomes, so that few bytes do
+/// not make the other side hold much. Both sides read it off the unit.
+pub fn cost(unit: &[u8]) -> usize {
+    let Some((form, rest)) = unit.split_first() else { return 0 };
+    let declared = match *form {
+        COLUMNS | LIST => length(&mut Reader::new(rest), UNIT_BYTES_MAX).unwrap_or_default(),
+        _ => 0,
+    };
+    declared / HELD_SHARE
 }
 
 /// Writes a unit.
@@ -122,7 +135,7 @@ impl Words {
 
     fn decode(&mut self, bytes: &[u8]) -> Result<Vec<DocState>, DecodeError> {
         let mut r = Reader::new(bytes);
-        let mut docs = Vec::new();
+        let (mut docs, mut bytes_held) = (Vec::new(), 0);
         for _ in 0..r.count(bytes.len())? {
             let (collection, id) = match place_of(r.var()?)? {
                 Some(place) => self.documents.at(place).cloned().ok_or(DecodeError::Invalid("place of a document"))?,
@@ -137,6 +150,10 @@ impl Words {
                 short => self.deltas.restore(short)?,
             };
             docs.push(DocState { collection, id, delta });
+            bytes_held += docs.last().map_or(0, weight);
+            if bytes_held > 4 * SHORTHAND_BYTES_MAX {
+                return Err(DecodeError::Limit("bytes of a unit in shorthand"));
+            }
         }
         r.finish()?;
         Ok(docs)

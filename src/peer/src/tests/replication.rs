@@ -1,9 +1,12 @@
 //! What peers do together.
 
+use sync::Message;
 use value::{ErrorCode, Value};
 
 use super::harness::{BIG, World};
+use super::unit::state;
 use crate::io::{Input, LinkId, LinkKind, Output};
+use crate::unit::{Words, encode};
 
 const ALL: &str = "SELECT * FROM a";
 
@@ -390,4 +393,24 @@ fn a_cursor_into_a_log_without_commits_is_a_cursor() {
     // A reconnect with nothing new, and a scan of nothing; a comparison takes some 90 bytes more.
     let bytes = world.sent_bytes() - before;
     assert!(bytes < 220, "{bytes} bytes");
+}
+
+#[test]
+fn a_peer_that_sends_what_becomes_much_without_waiting_is_let_go() {
+    let mut world = two_online();
+    let (_, link) = world.links().into_iter().find(|(node, _)| *node == BIG).expect("it is linked");
+    let docs: Vec<_> = (0..900).map(|id| state("a", id, &"a".repeat(1000))).collect();
+    let unit = encode(&docs, &mut Words::default());
+    assert!(unit.len() < 20_000, "{} bytes", unit.len());
+    let generation = world.nodes[BIG].engine.network.links[&link].incoming.generation;
+    let message = Message::Docs { generation, sub: 0, complete: None, unit };
+    let frame = [&[0], message.encode().as_slice()].concat();
+    world.slow = Some(BIG);
+    let mut sent = 0;
+    while world.nodes[BIG].engine.network.links.contains_key(&link) {
+        assert!(sent < 60, "about 60 MB wait");
+        world.input(BIG, Input::Frame { link, bytes: frame.clone() });
+        sent += 1;
+    }
+    assert!(sent > 20, "a window and more is taken: {sent} messages");
 }

@@ -4,9 +4,9 @@ use crdt::{Stamp, Types};
 use value::{CollectionName, DocId, Hlc, Object, Value};
 
 use crate::record::DocState;
-use crate::unit::{Words, decode, encode};
+use crate::unit::{Words, cost, decode, encode};
 
-fn state(collection: &str, id: i64, note: &str) -> DocState {
+pub fn state(collection: &str, id: i64, note: &str) -> DocState {
     let object: Object = [("city".to_owned(), Value::Int(id)), ("note".to_owned(), Value::Str(note.into()))].into();
     let stamp = Stamp { hlc: Hlc((1_700_000_000_000 + id.unsigned_abs()) << 16), actor: 0x1234_5678_9abc_def0 };
     let doc = crdt::insert(&crdt::Doc::default(), &object, &Types::default(), stamp).expect("valid");
@@ -78,4 +78,32 @@ fn a_small_unit_that_claims_to_be_large_is_refused() {
     }
     assert!(decode(&[3], &mut Words::default()).is_err());
     assert!(decode(&[0, 1, 9], &mut Words::default()).is_err(), "a place where nothing is");
+}
+
+#[test]
+fn a_unit_that_becomes_much_costs_a_share_of_it() {
+    let mut words = Words::default();
+    let docs: Vec<DocState> = (0..500).map(|id| state("a", id, &"a".repeat(1000))).collect();
+    for docs in [docs.clone(), [docs.clone(), docs.clone()].concat()] {
+        let bytes: usize = docs.iter().map(|doc| doc.delta.len()).sum();
+        let unit = encode(&docs, &mut words);
+        assert!(unit.len() * 20 < bytes && cost(&unit) * 4 >= bytes, "{} bytes cost {}", unit.len(), cost(&unit));
+    }
+    let short = encode(&[state("a", 1, "x")], &mut words);
+    assert_eq!((cost(&short), cost(&[])), (0, 0), "these become no more than they are");
+}
+
+#[test]
+fn a_unit_in_shorthand_that_names_a_long_id_again_and_again_is_refused() {
+    let (mut said, mut heard) = (Words::default(), Words::default());
+    let id = DocId::new(&Value::Str("long ".repeat(60))).expect("valid");
+    let named = DocState { id, ..state("a", 1, "x") };
+    let unit = encode(&[named], &mut said);
+    assert!(decode(&unit, &mut heard).is_ok());
+    // Form, count, and for each document its place and a delta as it is.
+    let delta = state("a", 1, "x").delta;
+    let again = [&[1, 0, delta.len() as u8], delta.as_slice()].concat();
+    let unit = |count: u8| [&[0, count], again.repeat(usize::from(count)).as_slice()].concat();
+    assert_eq!(decode(&unit(2), &mut heard).map(|docs| docs.len()), Ok(2));
+    assert!(decode(&unit(9), &mut heard).is_err());
 }
