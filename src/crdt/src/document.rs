@@ -11,7 +11,7 @@ use crate::path::Path;
 use crate::rich::RichKind;
 use crate::stamp::Stamp;
 use crate::types::{Declared, Types};
-use crate::{decode, encode, fingerprint};
+use crate::{decode, encode};
 
 /// One document, or a delta of one: they are the same type.
 ///
@@ -122,11 +122,6 @@ impl Doc {
         }
         let declared = (!types.is_empty()).then(|| Declared::new(types));
         Some(Node::new(&self.leaves, 0).fields(declared.as_ref()))
-    }
-
-    /// Returns a hash of what is known, for reconciliation: equal documents have equal hashes, the absent one has 0.
-    pub fn version_hash(&self) -> u128 {
-        fingerprint::document(self)
     }
 
     /// Returns the kind of rich content at a path and its yrs state (V1), for a Yjs client; `None` if there is none.

@@ -22,7 +22,6 @@ mod edit;
 mod encode;
 mod error;
 mod field;
-mod fingerprint;
 mod leaf;
 mod new_document;
 mod node;

@@ -96,8 +96,7 @@ impl<S: Store> Engine<S> {
         let wanted = self.wanted();
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let Some((remote, horizon)) = link.remote.as_ref().map(|remote| (remote.store, remote.horizon)) else { return };
-        let to_authority = link.remote.as_ref().is_some_and(|remote| remote.is_big_peer)
-            && matches!(self.config.role, Role::SmallPeer { .. });
+        let to_authority = link.is_authority(&self.config.role);
         link.incoming.generation += 1;
         link.incoming.staged.clear();
         link.incoming.staged_bytes = 0;
@@ -150,9 +149,8 @@ impl<S: Store> Engine<S> {
         self.saved_there(id, saved(&subs));
         let asked = subs.iter().map(|sub| sub.has.position()).collect();
         let (head, floor) = (self.log.head(), self.log.floor());
-        let remote = self.network.links.get(&id).and_then(|link| link.remote.as_ref());
         // What a Small Peer drops, its Big Peer has acknowledged.
-        let told = self.config.role.big_peer_url().is_some() && remote.is_some_and(|remote| remote.is_big_peer);
+        let told = self.network.links.get(&id).is_some_and(|link| link.is_authority(&self.config.role));
         let widened = Some(self.scopes_widened).filter(|at| *at > Seq(0));
         for sub in &mut subs {
             // It may have missed a tombstone that is gone, or something that was kept back.

@@ -207,6 +207,11 @@ impl<S: Store> Engine<S> {
 }
 
 impl Link {
+    /// Says whether the other side is the Big Peer of a Small Peer with this role: it decides what was deleted.
+    pub fn is_authority(&self, role: &Role) -> bool {
+        matches!(role, Role::SmallPeer { .. }) && self.remote.as_ref().is_some_and(|remote| remote.is_big_peer)
+    }
+
     /// Says whether this side dialled the Big Peer.
     pub fn is_to_big_peer(&self) -> bool {
         matches!(self.target, Some(DialTarget::BigPeer { .. }))

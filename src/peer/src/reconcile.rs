@@ -132,8 +132,7 @@ impl<S: Store> Engine<S> {
 
     /// Says whether a reconciliation that has not begun waits for what the other side owes.
     pub(crate) fn hears_first(&self, link: &Link) -> bool {
-        self.config.role.big_peer_url().is_some()
-            && link.remote.as_ref().is_some_and(|remote| remote.is_big_peer)
+        link.is_authority(&self.config.role)
             && link.giving.is_empty()
             && has_documents(&self.store, None)
             && link.taken_bytes + link.untaken_bytes < HEAR_BYTES

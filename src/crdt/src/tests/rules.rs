@@ -23,7 +23,6 @@ fn the_states_of_a_document_exclude_each_other() {
     assert_eq!(states(&emptied), (false, false, true));
     assert_eq!(deleted.to_object(&none()), None);
     assert_eq!(live.to_object(&none()), Some(Object::new()));
-    assert_eq!(absent.version_hash(), 0);
 }
 
 #[test]
