@@ -98,6 +98,11 @@ fn refuse(select: &ast::Select) -> Result<(), DqlError> {
 }
 
 impl Subscription {
+    /// Says whether it wants every document of its collection.
+    pub fn is_unconditional(&self) -> bool {
+        self.predicate.is_none()
+    }
+
     /// Says whether the predicate is true for a document, which includes `_id`.
     pub fn matches(&self, object: &Object) -> bool {
         Code::holds(self.predicate.as_ref(), object, Around::default())

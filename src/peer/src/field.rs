@@ -91,7 +91,7 @@ impl<S: Store> Engine<S> {
             }
             None => {
                 let write = Rc::new(write);
-                self.pipeline.jobs.push_back(Job::Field(FieldJob { ticket, write, durability }));
+                self.pipeline.add(Job::Field(FieldJob { ticket, write, durability }));
             }
         }
     }

@@ -245,8 +245,12 @@ impl<S: Store> Engine<S> {
             }
         }
         job.held = job.docs.iter().map(|doc| unit::weight(doc) + DOCUMENT_BYTES).sum();
-        let place = if live { self.pipeline.before_catch_up(id) } else { self.pipeline.jobs.len() };
-        self.pipeline.jobs.insert(place, Job::Remote(job));
+        let job = Job::Remote(job);
+        match live || job.is_catch_up() {
+            true => self.pipeline.add(job),
+            // The end of a catch-up comes after all of it.
+            false => self.pipeline.jobs.push_back(job),
+        }
         self.drop_what_is_alone(id, alone);
     }
 

@@ -82,6 +82,13 @@ pub struct RemoteUnit {
     pub held: usize,
 }
 
+impl Job {
+    /// Says whether it is part of a catch-up that is not over.
+    pub fn is_catch_up(&self) -> bool {
+        matches!(self, Job::Remote(unit) if unit.moves.is_empty())
+    }
+}
+
 /// What to do when a group is durable.
 #[derive(Debug)]
 pub enum Completion {
@@ -161,10 +168,11 @@ impl Group {
         vias
     }
 
-    /// Says whether another job fits.
+    /// Says whether another job fits. A catch-up does not go with what somebody waits for, which would wait for it.
     pub fn has_room_for(&self, job: Option<&Job>) -> bool {
         let bytes_max = if matches!(job, Some(Job::Remote(_))) { REMOTE_BYTES_MAX } else { GROUP_BYTES_MAX };
-        self.jobs.len() < GROUP_JOBS_MAX && self.draft.bytes() < bytes_max
+        let apart = job.is_some_and(Job::is_catch_up) && self.jobs.last().is_some_and(|last| !last.is_catch_up());
+        self.jobs.len() < GROUP_JOBS_MAX && self.draft.bytes() < bytes_max && !apart
     }
 }
 
@@ -205,13 +213,16 @@ impl Pipeline {
         })
     }
 
-    /// Returns where a live change of a link may be put in: before what it has brought of catch-ups that are not over.
+    /// Adds a job at the end, but one that somebody waits for before the catch-ups there.
     ///
-    /// Nothing there moves a cursor, so it belongs to subscriptions that are not live, and the base of a live change is not
-    /// among it. So a large first sync does not keep a live change waiting.
-    pub fn before_catch_up(&self, link: LinkId) -> usize {
-        let waits = |job: &&Job| matches!(job, Job::Remote(unit) if unit.link == link && unit.moves.is_empty());
-        self.jobs.len() - self.jobs.iter().rev().take_while(waits).count()
+    /// Those move no cursor, so they belong to subscriptions that are not live, and the base of a live change is not among
+    /// them. So a large first sync keeps neither a live change nor the application's own writes waiting.
+    pub fn add(&mut self, job: Job) {
+        let place = match job.is_catch_up() {
+            true => self.jobs.len(),
+            false => self.jobs.len() - self.jobs.iter().rev().take_while(|job| job.is_catch_up()).count(),
+        };
+        self.jobs.insert(place, job);
     }
 
     /// Returns about how much memory waits that a link has brought, bytes.

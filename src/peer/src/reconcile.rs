@@ -366,6 +366,9 @@ pub(crate) fn matches(
     if *collection != subscription.collection {
         return Ok(false);
     }
+    if subscription.is_unconditional() {
+        return Ok(true);
+    }
     let found = packed::fields(doc, subscription.needed(), || id.clone())?;
     Ok(found.is_none_or(|object| subscription.matches(&object)))
 }

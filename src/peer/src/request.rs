@@ -43,7 +43,7 @@ impl<S: Store> Engine<S> {
         match transaction {
             Some(id) => self.execute_inside(ticket, id, prepared, durability),
             None if prepared.is_write() => {
-                self.pipeline.jobs.push_back(Job::Statement { ticket, prepared, durability });
+                self.pipeline.add(Job::Statement { ticket, prepared, durability });
             }
             None => self.reads.push((ticket, prepared)),
         }
@@ -91,7 +91,7 @@ impl<S: Store> Engine<S> {
         if beside {
             self.open_transaction(ticket, read_only);
         } else {
-            self.pipeline.jobs.push_back(Job::Begin { ticket, read_only });
+            self.pipeline.add(Job::Begin { ticket, read_only });
         }
     }
 

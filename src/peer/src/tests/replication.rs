@@ -1,5 +1,6 @@
 //! What peers do together.
 
+use store::Durability;
 use sync::Message;
 use value::{ErrorCode, Value};
 
@@ -303,6 +304,18 @@ fn a_live_change_does_not_wait_behind_a_first_sync() {
     }
     let count = |world: &mut World| world.rows(1, "SELECT COUNT(*) AS n FROM b");
     assert!(commits <= 2 && count(&mut world) != world.rows(BIG, "SELECT COUNT(*) AS n FROM b"), "{commits} commits");
+    // Nor does a write of the application, whose commit holds nothing else.
+    let ticket = world.ticket();
+    let (text, durability) = ("INSERT INTO a DOCUMENTS ({'_id': 2})".into(), Durability::Relaxed);
+    world.input(1, Input::Execute { ticket, transaction: None, text, args: value::Object::new(), durability });
+    let (mut commits, mut shown) = (0, Vec::new());
+    while !world.nodes[1].replies.contains_key(&ticket) {
+        shown = count(&mut world);
+        world.commit_one();
+        commits += 1;
+    }
+    assert!(commits <= 2 && count(&mut world) == shown, "{commits} commits, {shown:?} before the last");
+    assert_ne!(shown, world.rows(BIG, "SELECT COUNT(*) AS n FROM b"), "the first sync is not over");
     world.slow = None;
 }
 
