@@ -85,7 +85,10 @@ export class Storage {
     await this.#core.run((peer) => peer.changeEncryptionKey(from, to) as Promise<void>);
   }
 
-  /** Reads everything that the store holds and reports what cannot be read; changes nothing. */
+  /**
+   * Reads everything that the store holds, attachments included, and reports what cannot be read. Changes nothing, but that a damaged
+   * part of an attachment is given up, so that it is fetched again from a peer that has it.
+   */
   async verify(options: { onProgress?: (progress: { done: number; total: number }) => void } = {}): Promise<VerifyReport> {
     const { onProgress } = options;
     const stop = onProgress && this.#core.on('verifying', (progress) => onProgress(progress));

@@ -19,7 +19,7 @@ pub use field::{Field, FieldWrite, WatchId};
 
 pub use crate::index::{IndexChange, IndexDefinition, IndexListing, IndexWalk};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
-pub use blob::{BlobAnswer, BlobRequest, BlobTask};
+pub use blob::{BlobAnswer, BlobRequest, BlobTask, BlobWalk};
 pub use shown::{BigPeerState, LinkStatus, PeerInfo, PresenceGraph, Status};
 
 /// Joins an output to the input that answers it, and a request to its reply.
@@ -381,6 +381,11 @@ pub enum Output {
     },
     /// A task for the device of blobs; the answer is named there.
     Blob(BlobTask),
+    /// A part of a blob cannot be read, and was given up. What other peers have of it is fetched again.
+    BlobDamaged {
+        /// Names the part.
+        what: String,
+    },
     /// More of a blob is here that an application has asked for.
     BlobProgress {
         /// Which.
@@ -510,6 +515,8 @@ pub enum Reply {
     BlobFound(Option<u64>),
     /// A blob is durable under this name.
     BlobKept(BlobId),
+    /// A walk over the blobs has made a step.
+    BlobsWalked(Box<BlobWalk>),
     /// Nothing to tell.
     Done,
     /// A transaction ended.

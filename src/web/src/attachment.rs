@@ -167,6 +167,10 @@ impl Driver {
                 BlobTask::Delete { place, part } => {
                     // What stays is found again when the device is next listed.
                     drop(storage.blob_delete(place, part).await);
+                    if part.is_some() {
+                        // It was damaged; other tabs count on it.
+                        driver.tabs.post("blobs", JsValue::UNDEFINED);
+                    }
                     return;
                 }
                 BlobTask::List { ticket } => {

@@ -1,25 +1,17 @@
-//! The exported class, continued: export, import and verification. Same rules as in `exports`.
+//! The exported class, continued: export and import. Same rules as in `exports`.
 //!
 //! A page or a section crosses the border as bytes, once. How sections make a file is the facade's business, what is in them
 //! is the engine's.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use gloo::timers::callback::Timeout;
 use js_sys::{Promise, Uint8Array};
 use peer::backup::{START, Section};
-use peer::io::{Input, Page, PageDocuments, PageForm, PageRequest, Reply};
-use peer::{EngineContent, IndexWalk};
-use store::{Device, Durability, FindingKind, Verification, VerifyReport};
+use peer::io::{Input, Page, PageDocuments, PageForm, PageRequest};
+use store::Durability;
 use value::{CollectionName, ErrorCode, Failure};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-use crate::driver::{Driver, closed};
 use crate::exports::Peer;
-use crate::identity::Identity;
-use crate::js::Deferred;
 use crate::{clock, js, view};
 
 #[wasm_bindgen]
@@ -91,69 +83,6 @@ impl Peer {
     pub fn watch_space(&self, on: bool) {
         self.driver.health.watched.set(on);
     }
-
-    /// Walks everything that the store holds; resolves to a report. Tells the event `verifying`, `{done, total}`.
-    pub fn verify(&self) -> Promise {
-        let driver = self.driver.clone();
-        future_to_promise(async move {
-            let storage = &driver.storage;
-            let failed = |error: store::DeviceError| js::failure(&error.failure());
-            let listed = storage.blocks().await.map_err(failed)?;
-            let image = storage.boot().await.map_err(failed)?;
-            if !image.meta.is_empty() {
-                Identity::find(&image, &driver.identity.database).map_err(|failure| js::failure(&failure))?;
-            }
-            let mut walk = Verification::new(EngineContent, &image, listed.as_deref());
-            drop(image);
-            loop {
-                let wanted = walk.wanted();
-                if wanted.is_empty() {
-                    let manifest = storage.manifest().await.map_err(failed)?;
-                    let listed = storage.blocks().await.map_err(failed)?;
-                    if walk.settle(manifest.as_deref(), listed.as_deref()) {
-                        continue;
-                    }
-                    break;
-                }
-                let read = storage.read(&wanted).await.map_err(failed)?;
-                walk.take(wanted.into_iter().zip(read).collect());
-                let (done, total) = walk.progress();
-                driver.emit("verifying", js::object(&[("done", done.into()), ("total", total.into())]));
-            }
-            let mut report = walk.finish();
-            // The engine gives up what it cannot read, and verification changes nothing.
-            if report.is_ok() {
-                let indexes = walk_indexes(&driver).await.map_err(|failure| js::failure(&failure))?;
-                report.counts.index_rows = indexes.rows();
-                indexes
-                    .findings()
-                    .iter()
-                    .for_each(|found| report.tell(FindingKind::Index, &found.index, &found.problem));
-            }
-            Ok(report_view(&report))
-        })
-    }
-}
-
-/// Compares the rows of all indexes with the documents; between steps the host does what waits.
-async fn walk_indexes(driver: &Rc<Driver>) -> Result<Box<IndexWalk>, Failure> {
-    let mut walk = Box::<IndexWalk>::default();
-    while !walk.is_done() {
-        let answer = Rc::new(RefCell::new(Err(closed())));
-        let (slot, done) = (answer.clone(), Deferred::new());
-        let woken = done.clone();
-        let settle = move |result: Result<Reply, Failure>| {
-            *slot.borrow_mut() = result;
-            Timeout::new(0, move || woken.resolve(&JsValue::UNDEFINED)).forget();
-        };
-        driver.request(Box::new(settle), |ticket| Input::WalkIndexes { ticket, walk });
-        drop(done.wait().await);
-        walk = match answer.replace(Err(closed()))? {
-            Reply::IndexesWalked(walk) => walk,
-            other => return Err(Failure::new(ErrorCode::Internal, format!("a walk is not answered by {other:?}"))),
-        };
-    }
-    Ok(walk)
 }
 
 /// Returns a page as the facade gets it.
@@ -171,30 +100,4 @@ pub fn page(page: Page) -> JsValue {
             js::object(&[("bytes", bytes), ("documents", documents.into()), ("after", after)])
         }
     }
-}
-
-fn report_view(report: &VerifyReport) -> JsValue {
-    let findings: js_sys::Array = report
-        .findings
-        .iter()
-        .map(|finding| {
-            js::object(&[
-                ("kind", finding.kind.as_str().into()),
-                ("name", finding.name.as_str().into()),
-                ("problem", finding.problem.as_str().into()),
-            ])
-        })
-        .collect();
-    let counts = &report.counts;
-    let number = |number: u64| JsValue::from_f64(number as f64);
-    let counted = [
-        ("logRecords", number(counts.log_records)),
-        ("segments", number(counts.segments)),
-        ("segmentBytes", number(counts.segment_bytes)),
-        ("rows", number(counts.rows)),
-        ("orphans", number(counts.orphans)),
-        ("indexRows", number(counts.index_rows)),
-        ("untold", number(report.untold)),
-    ];
-    js::object(&[("ok", report.is_ok().into()), ("findings", findings.into()), ("counts", js::object(&counted))])
 }

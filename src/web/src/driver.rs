@@ -175,6 +175,11 @@ impl Driver {
         self.engine.borrow().blob_bytes()
     }
 
+    /// Returns how many parts of attachments are here.
+    pub fn blob_parts(&self) -> u64 {
+        self.engine.borrow().blob_parts()
+    }
+
     /// Returns a number that was not used before.
     pub fn number(&self) -> u64 {
         self.next.replace(self.next.get() + 1)
@@ -338,7 +343,9 @@ fn settle(done: &Deferred, result: Result<Reply, Failure>) {
         }
         Ok(Reply::BlobKept(id)) => done.resolve(&JsValue::from_str(&id.to_string())),
         // A walk is for verification, which takes the answer itself.
-        Ok(Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
+        Ok(Reply::BlobsWalked(_) | Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => {
+            done.resolve(&JsValue::UNDEFINED);
+        }
         Ok(Reply::Field(lacking)) => done.resolve(&crate::field::lacking(lacking)),
         Ok(Reply::Imported { changed }) => done.resolve(&JsValue::from_f64(changed as f64)),
         Ok(Reply::Page(page)) => done.resolve(&crate::backup::page(page)),

@@ -7,6 +7,7 @@ use store::{BlobDeviceNow, BlobListing, BlobPlace, DeviceError};
 use value::{BlobId, ChunkList, Failure};
 
 use super::Ticket;
+pub use crate::blob::BlobWalk;
 
 /// What an application asks. Names in alphabetical order.
 #[derive(Debug)]
@@ -51,6 +52,13 @@ pub enum BlobRequest {
     Stop {
         /// Of the fetch.
         ticket: Ticket,
+    },
+    /// Checks the next part of all that is here. Reply: `BlobsWalked`.
+    Walk {
+        /// Of the reply.
+        ticket: Ticket,
+        /// How far it is.
+        walk: Box<BlobWalk>,
     },
 }
 
