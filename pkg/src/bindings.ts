@@ -41,8 +41,24 @@ export interface StatePage {
   readonly after?: Uint8Array;
 }
 
-/** What a section of an export was. */
+/** An attachment as a section of an export; its chunks are to follow. */
+export interface AttachmentHead {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly id: string;
+  readonly chunks: number;
+}
+
+/** A chunk as a section of an export; `lost`: it cannot be read, and the section says that the attachment ends here. */
+export interface ChunkSection {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly lost: boolean;
+}
+
+/** What a section of an export was. An attachment that is here already has no `number`. */
 export type ImportedSection =
+  | { kind: 'abandoned' }
+  | { kind: 'attachment'; chunks: number; number?: number }
+  | { kind: 'chunk' }
   | { kind: 'head'; database: string; time: number; version: string }
   | { kind: 'documents'; documents: number; changed: number }
   | { kind: 'end'; documents: number; sections: number };

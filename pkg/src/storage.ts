@@ -100,7 +100,8 @@ export class Storage {
   }
 
   /**
-   * Returns the whole database as a file, with all that merging needs; deleted documents are in it as such.
+   * Returns the whole database as a file, with all that merging needs; deleted documents are in it as such, and so are the
+   * attachments that are here whole.
    *
    * Writes go on meanwhile: each document is as it was at some moment of the export.
    */
@@ -122,7 +123,7 @@ export class Storage {
     return importFrom(this.#core, source, options);
   }
 
-  /** Returns a collection as lines of JSON, one document each, for other programs. */
+  /** Returns a collection as lines of JSON, one document each, for other programs. Of attachments it has the tokens, not the bytes. */
   exportCollection(collection: string, options: TransferOptions = {}): ReadableStream<Uint8Array> {
     return exportCollection(this.#core, collection, options);
   }

@@ -18,6 +18,7 @@ mod serve;
 mod walk;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use store::blob_device::{HEAD_PART, decode_head, encode_head};
@@ -124,6 +125,7 @@ impl<S: Store> Engine<S> {
                 BlobRequest::Fetch { ticket, .. }
                 | BlobRequest::Find { ticket, .. }
                 | BlobRequest::Keep { ticket, .. }
+                | BlobRequest::Next { ticket, .. }
                 | BlobRequest::Read { ticket, .. }
                 | BlobRequest::Walk { ticket, .. },
             ) => {
@@ -146,6 +148,12 @@ impl<S: Store> Engine<S> {
                 self.reply(ticket, Ok(Reply::BlobFound(len)));
             }
             BlobRequest::Keep { ticket, place, list } => self.keep_blob(ticket, place, list),
+            BlobRequest::Next { ticket, after } => {
+                let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+                let next = self.blobs.held.range(behind).find(|(_, held)| held.is_whole());
+                let next = next.map(|(id, held)| (*id, ChunkList::clone(&held.list)));
+                self.reply(ticket, Ok(Reply::BlobNext(next)));
+            }
             BlobRequest::Read { ticket, id, chunk } => match self.blobs.held.get(&id) {
                 Some(held) if held.has(chunk) => {
                     let place = held.place;
@@ -268,6 +276,7 @@ impl<S: Store> Engine<S> {
                 BlobRequest::Fetch { ticket, .. }
                 | BlobRequest::Find { ticket, .. }
                 | BlobRequest::Keep { ticket, .. }
+                | BlobRequest::Next { ticket, .. }
                 | BlobRequest::Read { ticket, .. }
                 | BlobRequest::Walk { ticket, .. } => self.reply(ticket, Err(failure.clone())),
                 BlobRequest::Refresh | BlobRequest::Stop { .. } => {}

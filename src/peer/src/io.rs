@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::record::DocState;
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
-use value::{BlobId, ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use value::{BlobId, ChunkList, ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 mod blob;
 mod field;
@@ -515,6 +515,8 @@ pub enum Reply {
     BlobFound(Option<u64>),
     /// A blob is durable under this name.
     BlobKept(BlobId),
+    /// A whole blob; `None`: there is no more.
+    BlobNext(Option<(BlobId, ChunkList)>),
     /// A walk over the blobs has made a step.
     BlobsWalked(Box<BlobWalk>),
     /// Nothing to tell.

@@ -36,6 +36,7 @@ impl Contract {
             Input::Begin { ticket, .. } => self.expect_reply(*ticket, "Begin"),
             Input::Blob(BlobRequest::Find { ticket, .. }) => self.expect_reply(*ticket, "Find"),
             Input::Blob(BlobRequest::Keep { ticket, .. }) => self.expect_reply(*ticket, "Keep"),
+            Input::Blob(BlobRequest::Next { ticket, .. }) => self.expect_reply(*ticket, "Next"),
             Input::Blob(BlobRequest::Read { ticket, .. }) => self.expect_reply(*ticket, "Read"),
             Input::Blob(BlobRequest::Walk { ticket, .. }) => self.expect_reply(*ticket, "Walk"),
             // A fetch may wait for ever.

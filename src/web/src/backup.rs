@@ -3,16 +3,19 @@
 //! A page or a section crosses the border as bytes, once. How sections make a file is the facade's business, what is in them
 //! is the engine's.
 
+use std::rc::Rc;
+
 use js_sys::{Promise, Uint8Array};
+use peer::DocState;
 use peer::backup::{START, Section};
-use peer::io::{Input, Page, PageDocuments, PageForm, PageRequest};
+use peer::io::{BlobRequest, Input, Page, PageDocuments, PageForm, PageRequest, Reply};
 use store::Durability;
-use value::{CollectionName, ErrorCode, Failure};
+use value::{BlobId, ChunkList, CollectionName, ErrorCode, Failure};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use crate::exports::Peer;
-use crate::{clock, js, view};
+use crate::{attachment, clock, js, view};
 
 #[wasm_bindgen]
 impl Peer {
@@ -38,34 +41,61 @@ impl Peer {
         Uint8Array::from(end.encode().as_slice())
     }
 
-    /// Takes one whole section; resolves to what it was, `{kind, documents, …}`, when its documents are durable.
+    /// Resolves to the next attachment behind an id as a section, `{bytes, id, chunks}`; to `undefined` when there is none.
+    #[wasm_bindgen(js_name = exportAttachment)]
+    pub fn export_attachment(&self, after: Option<String>) -> Result<Promise, JsValue> {
+        let after = after.as_deref().map(attachment::parse).transpose()?;
+        Ok(self.driver.promise(|ticket| Input::Blob(BlobRequest::Next { ticket, after })))
+    }
+
+    /// Resolves to a chunk of an attachment as a section, `{bytes, lost}`; one that cannot be read is lost, and ends the attachment.
+    #[wasm_bindgen(js_name = exportChunk)]
+    pub fn export_chunk(&self, id: &str, chunk: f64) -> Result<Promise, JsValue> {
+        let (driver, id, chunk) = (self.driver.clone(), attachment::parse(id)?, chunk as u32);
+        Ok(future_to_promise(async move {
+            let read = driver.ask(|ticket| Input::Blob(BlobRequest::Read { ticket, id, chunk })).await;
+            let section = match read {
+                Ok(Reply::BlobChunk(bytes)) => Section::Chunk(bytes),
+                Ok(_) => Section::Abandoned,
+                Err(failure) if failure.code == ErrorCode::StoreAttachmentNotFound => Section::Abandoned,
+                Err(failure) => return Err(js::failure(&failure)),
+            };
+            let lost = section == Section::Abandoned;
+            Ok(js::object(&[("bytes", js::bytes_to(&section.encode())), ("lost", lost.into())]))
+        }))
+    }
+
+    /// Takes one whole section; resolves to what it was, `{kind, …}`, when what it holds is on the device. `attachment`: the number of
+    /// the one that a chunk belongs to; none where that is here already.
     #[wasm_bindgen(js_name = importSection)]
-    pub fn import_section(&self, bytes: &[u8]) -> Result<Promise, JsValue> {
+    pub fn import_section(&self, bytes: &[u8], attachment: Option<f64>) -> Result<Promise, JsValue> {
         let section = Section::decode(bytes)
             .map_err(|error| js::failure(&Failure::new(ErrorCode::StoreImportInvalid, error.to_string())))?;
         let told = |fields: &[(&str, JsValue)]| Promise::resolve(&js::object(fields));
         Ok(match section {
+            Section::Abandoned => told(&[("kind", "abandoned".into())]),
+            Section::Attachment(list) => self.import_attachment(list),
+            Section::Chunk(bytes) => {
+                let written = attachment.map(|number| self.driver.blob_write(number, bytes)).transpose()?;
+                future_to_promise(async move {
+                    if let Some(written) = written {
+                        written.await?;
+                    }
+                    Ok(js::object(&[("kind", "chunk".into())]))
+                })
+            }
+            Section::Documents(docs) => self.import_documents(docs),
+            Section::End { documents, sections } => told(&[
+                ("kind", "end".into()),
+                ("documents", (documents as f64).into()),
+                ("sections", (sections as f64).into()),
+            ]),
             Section::Head { database, time, version } => told(&[
                 ("kind", "head".into()),
                 ("database", database.into()),
                 ("time", (time.0 as f64).into()),
                 ("version", version.into()),
             ]),
-            Section::End { documents, sections } => told(&[
-                ("kind", "end".into()),
-                ("documents", (documents as f64).into()),
-                ("sections", (sections as f64).into()),
-            ]),
-            Section::Documents(docs) => {
-                let count = docs.len();
-                let durability = Durability::Relaxed;
-                let joined = self.driver.write(|ticket| Input::Import { ticket, docs, durability });
-                future_to_promise(async move {
-                    let changed = JsFuture::from(joined).await?;
-                    let fields = [("kind", "documents".into()), ("documents", count.into()), ("changed", changed)];
-                    Ok(js::object(&fields))
-                })
-            }
         })
     }
 
@@ -83,6 +113,41 @@ impl Peer {
     pub fn watch_space(&self, on: bool) {
         self.driver.health.watched.set(on);
     }
+}
+
+impl Peer {
+    fn import_documents(&self, docs: Vec<DocState>) -> Promise {
+        let count = docs.len();
+        let durability = Durability::Relaxed;
+        let joined = self.driver.write(|ticket| Input::Import { ticket, docs, durability });
+        future_to_promise(async move {
+            let changed = JsFuture::from(joined).await?;
+            let fields = [("kind", "documents".into()), ("documents", count.into()), ("changed", changed)];
+            Ok(js::object(&fields))
+        })
+    }
+
+    /// Begins an attachment, unless it is here.
+    fn import_attachment(&self, list: ChunkList) -> Promise {
+        let driver = self.driver.clone();
+        future_to_promise(async move {
+            let (id, chunks) = (list.id(), list.chunks());
+            let found = driver.ask(|ticket| Input::Blob(BlobRequest::Find { ticket, id })).await;
+            let number = match found.map_err(|failure| js::failure(&failure))? {
+                Reply::BlobFound(Some(_)) => JsValue::UNDEFINED,
+                _ => driver.blob_begin(Some(Rc::new(list))).into(),
+            };
+            Ok(js::object(&[("kind", "attachment".into()), ("chunks", chunks.into()), ("number", number)]))
+        })
+    }
+}
+
+/// Returns an attachment that is exported as the facade gets it.
+pub fn attachment(next: Option<(BlobId, ChunkList)>) -> JsValue {
+    let Some((id, list)) = next else { return JsValue::UNDEFINED };
+    let chunks = list.chunks();
+    let bytes = js::bytes_to(&Section::Attachment(list).encode());
+    js::object(&[("bytes", bytes), ("id", id.to_string().into()), ("chunks", chunks.into())])
 }
 
 /// Returns a page as the facade gets it.

@@ -203,6 +203,20 @@ impl Driver {
         promise
     }
 
+    /// Sends a request and waits for its answer.
+    pub async fn ask(self: &Rc<Self>, input: impl FnOnce(Ticket) -> Input) -> Result<Reply, Failure> {
+        let answer = Rc::new(RefCell::new(Err(closed())));
+        let (slot, done) = (answer.clone(), Deferred::new());
+        let answered = done.clone();
+        let settle = move |result: Result<Reply, Failure>| {
+            *slot.borrow_mut() = result;
+            answered.resolve(&JsValue::UNDEFINED);
+        };
+        self.request(Box::new(settle), input);
+        drop(done.wait().await);
+        answer.replace(Err(closed()))
+    }
+
     /// Like `promise` for what changes data: closing waits for it.
     pub fn write(self: &Rc<Self>, input: impl FnOnce(Ticket) -> Input) -> js_sys::Promise {
         let done = Deferred::new();
@@ -341,6 +355,7 @@ fn settle(done: &Deferred, result: Result<Reply, Failure>) {
         Ok(Reply::BlobFound(len) | Reply::Fetched(len)) => {
             done.resolve(&len.map_or(JsValue::UNDEFINED, |len| JsValue::from_f64(len as f64)));
         }
+        Ok(Reply::BlobNext(next)) => done.resolve(&crate::backup::attachment(next)),
         Ok(Reply::BlobKept(id)) => done.resolve(&JsValue::from_str(&id.to_string())),
         // A walk is for verification, which takes the answer itself.
         Ok(Reply::BlobsWalked(_) | Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => {

@@ -3,19 +3,18 @@
 //! The storage room walks blocks, the engine walks the rows of indexes and the parts of attachments, a step at a time; between
 //! steps the host does what waits. Nothing is changed but that damaged parts of attachments are given up.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use gloo::timers::callback::Timeout;
 use js_sys::Promise;
-use peer::io::{BlobRequest, Input, Reply, Ticket};
+use peer::io::{BlobRequest, Input, Reply};
 use peer::{BlobWalk, EngineContent, IndexWalk};
 use store::{Device, DeviceError, FindingKind, Verification, VerifyReport};
 use value::{ErrorCode, Failure};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::driver::{Driver, closed};
+use crate::driver::Driver;
 use crate::exports::Peer;
 use crate::identity::Identity;
 use crate::js;
@@ -87,7 +86,7 @@ fn tell(driver: &Rc<Driver>, done: u64, total: u64) {
 async fn walk_indexes(driver: &Rc<Driver>) -> Result<Box<IndexWalk>, Failure> {
     let mut walk = Box::<IndexWalk>::default();
     while !walk.is_done() {
-        walk = match ask(driver, |ticket| Input::WalkIndexes { ticket, walk }).await? {
+        walk = match driver.ask(|ticket| Input::WalkIndexes { ticket, walk }).await? {
             Reply::IndexesWalked(walk) => walk,
             other => return Err(stray(&other)),
         };
@@ -100,7 +99,7 @@ async fn walk_indexes(driver: &Rc<Driver>) -> Result<Box<IndexWalk>, Failure> {
 async fn walk_blobs(driver: &Rc<Driver>, report: &mut VerifyReport, blocks: u64) -> Result<(), Failure> {
     let mut walk = Box::<BlobWalk>::default();
     while !walk.is_done() {
-        walk = match ask(driver, |ticket| Input::Blob(BlobRequest::Walk { ticket, walk })).await? {
+        walk = match driver.ask(|ticket| Input::Blob(BlobRequest::Walk { ticket, walk })).await? {
             Reply::BlobsWalked(walk) => walk,
             other => return Err(stray(&other)),
         };
@@ -115,20 +114,6 @@ async fn walk_blobs(driver: &Rc<Driver>, report: &mut VerifyReport, blocks: u64)
     }
     (report.counts.attachments, report.counts.attachment_bytes) = (walk.blobs(), walk.bytes());
     Ok(())
-}
-
-/// Asks the engine something and waits for the answer.
-async fn ask(driver: &Rc<Driver>, input: impl FnOnce(Ticket) -> Input) -> Result<Reply, Failure> {
-    let answer = Rc::new(RefCell::new(Err(closed())));
-    let (slot, done) = (answer.clone(), Deferred::new());
-    let answered = done.clone();
-    let settle = move |result: Result<Reply, Failure>| {
-        *slot.borrow_mut() = result;
-        answered.resolve(&JsValue::UNDEFINED);
-    };
-    driver.request(Box::new(settle), input);
-    drop(done.wait().await);
-    answer.replace(Err(closed()))
 }
 
 /// Lets the host do what waits.

@@ -37,6 +37,13 @@ pub enum BlobRequest {
         /// Length and hashes.
         list: ChunkList,
     },
+    /// Asks for the next whole blob in the order of ids. Reply: `BlobNext`.
+    Next {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Behind this one; `None` for the first.
+        after: Option<BlobId>,
+    },
     /// Reads a chunk of a blob that is here. Reply: `BlobChunk`.
     Read {
         /// Of the reply.
