@@ -69,8 +69,7 @@ impl Peer {
     /// Adds a chunk of 256 KiB, or the last one; resolves when it is on the device.
     #[wasm_bindgen(js_name = blobWrite)]
     pub fn blob_write(&self, number: f64, bytes: Vec<u8>) -> Result<Promise, JsValue> {
-        let written = self.driver.blob_write(number, bytes)?;
-        Ok(future_to_promise(async move { written.await.map(|()| JsValue::UNDEFINED) }))
+        self.driver.blob_write(number, bytes)
     }
 
     /// Names what was added; resolves to the id when it is durable.
@@ -172,18 +171,14 @@ impl Driver {
         number as f64
     }
 
-    /// Adds a chunk; ready when it is on the device.
-    pub(crate) fn blob_write(
-        self: &Rc<Self>,
-        number: f64,
-        bytes: Vec<u8>,
-    ) -> Result<impl Future<Output = Result<(), JsValue>> + 'static, JsValue> {
+    /// Adds a chunk; resolves when it is on the device, to what an import says of it.
+    pub(crate) fn blob_write(self: &Rc<Self>, number: f64, bytes: Vec<u8>) -> Result<Promise, JsValue> {
         let driver = self.clone();
         let (place, part) = driver.attachments.add(number as u64, &bytes)?;
-        Ok(async move {
+        Ok(future_to_promise(async move {
             let written = driver.storage.blob_put(place, part, bytes).await;
-            written.map_err(|error| js::failure(&error.failure()))
-        })
+            written.map(|()| js::object(&[("kind", "chunk".into())])).map_err(|error| js::failure(&error.failure()))
+        }))
     }
 
     /// Carries a task of the engine out.

@@ -14,7 +14,9 @@ use value::{BlobId, ChunkList, CollectionName, ErrorCode, Failure};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
+use crate::driver::Answer;
 use crate::exports::Peer;
+use crate::js::Deferred;
 use crate::{attachment, clock, js, view};
 
 #[wasm_bindgen]
@@ -51,18 +53,22 @@ impl Peer {
     /// Resolves to a chunk of an attachment as a section, `{bytes, lost}`; one that cannot be read is lost, and ends the attachment.
     #[wasm_bindgen(js_name = exportChunk)]
     pub fn export_chunk(&self, id: &str, chunk: f64) -> Result<Promise, JsValue> {
-        let (driver, id, chunk) = (self.driver.clone(), attachment::parse(id)?, chunk as u32);
-        Ok(future_to_promise(async move {
-            let read = driver.ask(|ticket| Input::Blob(BlobRequest::Read { ticket, id, chunk })).await;
+        let (id, chunk) = (attachment::parse(id)?, chunk as u32);
+        let done = Deferred::new();
+        let promise = done.promise();
+        let settle = move |read: Answer| {
             let section = match read {
                 Ok(Reply::BlobChunk(bytes)) => Section::Chunk(bytes),
-                Ok(_) => Section::Abandoned,
-                Err(failure) if failure.code == ErrorCode::StoreAttachmentNotFound => Section::Abandoned,
-                Err(failure) => return Err(js::failure(&failure)),
+                Err(failure) if failure.code != ErrorCode::StoreAttachmentNotFound => {
+                    return done.reject(&js::failure(&failure));
+                }
+                _ => Section::Abandoned,
             };
             let lost = section == Section::Abandoned;
-            Ok(js::object(&[("bytes", js::bytes_to(&section.encode())), ("lost", lost.into())]))
-        }))
+            done.resolve(&js::object(&[("bytes", js::bytes_to(&section.encode())), ("lost", lost.into())]));
+        };
+        self.driver.request(Box::new(settle), |ticket| Input::Blob(BlobRequest::Read { ticket, id, chunk }));
+        Ok(promise)
     }
 
     /// Takes one whole section; resolves to what it was, `{kind, …}`, when what it holds is on the device. `attachment`: the number of
@@ -75,15 +81,10 @@ impl Peer {
         Ok(match section {
             Section::Abandoned => told(&[("kind", "abandoned".into())]),
             Section::Attachment(list) => self.import_attachment(list),
-            Section::Chunk(bytes) => {
-                let written = attachment.map(|number| self.driver.blob_write(number, bytes)).transpose()?;
-                future_to_promise(async move {
-                    if let Some(written) = written {
-                        written.await?;
-                    }
-                    Ok(js::object(&[("kind", "chunk".into())]))
-                })
-            }
+            Section::Chunk(bytes) => match attachment {
+                Some(number) => self.driver.blob_write(number, bytes)?,
+                None => told(&[("kind", "chunk".into())]),
+            },
             Section::Documents(docs) => self.import_documents(docs),
             Section::End { documents, sections } => told(&[
                 ("kind", "end".into()),
@@ -129,16 +130,19 @@ impl Peer {
 
     /// Begins an attachment, unless it is here.
     fn import_attachment(&self, list: ChunkList) -> Promise {
-        let driver = self.driver.clone();
-        future_to_promise(async move {
-            let (id, chunks) = (list.id(), list.chunks());
-            let found = driver.ask(|ticket| Input::Blob(BlobRequest::Find { ticket, id })).await;
-            let number = match found.map_err(|failure| js::failure(&failure))? {
-                Reply::BlobFound(Some(_)) => JsValue::UNDEFINED,
-                _ => driver.blob_begin(Some(Rc::new(list))).into(),
+        let (driver, id, done) = (self.driver.clone(), list.id(), Deferred::new());
+        let promise = done.promise();
+        let settle = move |found: Answer| {
+            let chunks = list.chunks().into();
+            let number = match found {
+                Ok(Reply::BlobFound(Some(_))) => JsValue::UNDEFINED,
+                Ok(_) => driver.blob_begin(Some(Rc::new(list))).into(),
+                Err(failure) => return done.reject(&js::failure(&failure)),
             };
-            Ok(js::object(&[("kind", "attachment".into()), ("chunks", chunks.into()), ("number", number)]))
-        })
+            done.resolve(&js::object(&[("kind", "attachment".into()), ("chunks", chunks), ("number", number)]));
+        };
+        self.driver.request(Box::new(settle), |ticket| Input::Blob(BlobRequest::Find { ticket, id }));
+        promise
     }
 }
 

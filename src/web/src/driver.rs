@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use gloo::events::EventListener;
@@ -29,8 +30,10 @@ use crate::log::LogState;
 use crate::storage::Storage;
 use crate::tabs::Tabs;
 
+/// What a request is answered with.
+pub type Answer = Result<Reply, Failure>;
 /// What becomes of a request's answer.
-pub type Settle = Box<dyn FnOnce(Result<Reply, Failure>)>;
+pub type Settle = Box<dyn FnOnce(Answer)>;
 
 /// One open store and everything that belongs to it.
 pub struct Driver {
@@ -203,18 +206,20 @@ impl Driver {
         promise
     }
 
-    /// Sends a request and waits for its answer.
-    pub async fn ask(self: &Rc<Self>, input: impl FnOnce(Ticket) -> Input) -> Result<Reply, Failure> {
+    /// Sends a request and waits for its answer; in a box, so that there is one such future in the module.
+    pub fn ask(self: &Rc<Self>, input: Box<dyn FnOnce(Ticket) -> Input>) -> Pin<Box<dyn Future<Output = Answer>>> {
         let answer = Rc::new(RefCell::new(Err(closed())));
         let (slot, done) = (answer.clone(), Deferred::new());
         let answered = done.clone();
-        let settle = move |result: Result<Reply, Failure>| {
+        let settle = move |result: Answer| {
             *slot.borrow_mut() = result;
             answered.resolve(&JsValue::UNDEFINED);
         };
         self.request(Box::new(settle), input);
-        drop(done.wait().await);
-        answer.replace(Err(closed()))
+        Box::pin(async move {
+            drop(done.wait().await);
+            answer.replace(Err(closed()))
+        })
     }
 
     /// Like `promise` for what changes data: closing waits for it.

@@ -86,9 +86,9 @@ fn tell(driver: &Rc<Driver>, done: u64, total: u64) {
 async fn walk_indexes(driver: &Rc<Driver>) -> Result<Box<IndexWalk>, Failure> {
     let mut walk = Box::<IndexWalk>::default();
     while !walk.is_done() {
-        walk = match driver.ask(|ticket| Input::WalkIndexes { ticket, walk }).await? {
+        walk = match driver.ask(Box::new(|ticket| Input::WalkIndexes { ticket, walk })).await? {
             Reply::IndexesWalked(walk) => walk,
-            other => return Err(stray(&other)),
+            _ => return Err(stray()),
         };
         pause().await;
     }
@@ -99,12 +99,12 @@ async fn walk_indexes(driver: &Rc<Driver>) -> Result<Box<IndexWalk>, Failure> {
 async fn walk_blobs(driver: &Rc<Driver>, report: &mut VerifyReport, blocks: u64) -> Result<(), Failure> {
     let mut walk = Box::<BlobWalk>::default();
     while !walk.is_done() {
-        walk = match driver.ask(|ticket| Input::Blob(BlobRequest::Walk { ticket, walk })).await? {
+        walk = match driver.ask(Box::new(|ticket| Input::Blob(BlobRequest::Walk { ticket, walk }))).await? {
             Reply::BlobsWalked(walk) => walk,
-            other => return Err(stray(&other)),
+            _ => return Err(stray()),
         };
         for found in walk.take_findings() {
-            report.tell(FindingKind::Attachment, found.name, found.problem);
+            report.tell(FindingKind::Attachment, &found.name, &found.problem);
         }
         let (done, total) = walk.progress();
         tell(driver, blocks + done, blocks + total);
@@ -124,8 +124,8 @@ async fn pause() {
     drop(done.wait().await);
 }
 
-fn stray(reply: &Reply) -> Failure {
-    Failure::new(ErrorCode::Internal, format!("a walk is not answered by {reply:?}"))
+fn stray() -> Failure {
+    Failure::new(ErrorCode::Internal, "the engine gave an answer of another kind")
 }
 
 fn report_view(report: &VerifyReport) -> JsValue {

@@ -2,6 +2,8 @@
 //! other, where a document names its blob and the blob was whole or everything is fetched. A damaged head is written again
 //! from memory.
 //!
+//! What is marked as cold is compiled for size.
+//!
 //! Nothing damaged is ever handed out, and nothing is given up because a device failed: that says nothing of what it holds.
 
 use store::blob_device::{HEAD_PART, encode_head};
@@ -29,6 +31,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// A chunk counts as missing from now on; the application is told.
+    #[cold]
     pub(super) fn give_up_chunk(&mut self, id: BlobId, chunk: u32) {
         let Some(held) = self.blobs.held.get_mut(&id) else { return };
         let (was_whole, place) = (held.is_whole(), held.place);
@@ -41,6 +44,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Chunks of a blob were lost. `was_whole`: until then nothing was missing.
+    #[cold]
     pub(super) fn mend(&mut self, id: BlobId, was_whole: bool) {
         // A fetch under way may have passed them.
         self.blobs.fetches.get_mut(&id).into_iter().for_each(|fetch| fetch.cursor = 0);
@@ -51,6 +55,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Has what was lost fetched again, as soon as it is known whether documents name it.
+    #[cold]
     pub(super) fn fetch_broken(&mut self) {
         if !self.network.may_link {
             // The tab with the links sees the loss as well.
@@ -66,6 +71,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Writes a head again that is damaged on the device.
+    #[cold]
     pub(super) fn mend_head(&mut self, id: BlobId) {
         let Some(held) = self.blobs.held.get(&id) else { return };
         let (place, bytes) = (held.place, encode_head(&held.list));

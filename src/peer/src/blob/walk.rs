@@ -4,6 +4,8 @@
 //! hash. No more than one part is in memory. What is damaged is told and given up, so that it is fetched again; a chunk that never
 //! came is no damage. What is not there may have been removed by another tab: that is only told after the device was listed again.
 //!
+//! What is marked as cold is compiled for size: the device takes longer.
+//!
 //! Not checked: parts in places without a head, since nothing says what they should be.
 
 use store::blob_device::{HEAD_PART, decode_head};
@@ -86,6 +88,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Makes a step of a walk.
+    #[cold]
     pub(super) fn walk_blobs(&mut self, ticket: Ticket, mut walk: Box<BlobWalk>) {
         let (first, from) = match walk.stage {
             Stage::Start => {
@@ -124,6 +127,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// A part was read for a walk.
+    #[cold]
     pub(super) fn part_walked(
         &mut self,
         ticket: Ticket,
@@ -161,6 +165,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// Tells of places whose heads could not be read when the device was listed.
+    #[cold]
     fn tell_strays(&self, walk: &mut BlobWalk) {
         for (place, _) in self.blobs.strays.iter().filter(|(_, stray)| stray.head_damaged) {
             let problem = "it cannot be read, so that nothing knows which attachment was here";
@@ -169,6 +174,7 @@ impl<S: Store> Engine<S> {
     }
 
     /// The device was listed again: tells what is missing of blobs that are still there.
+    #[cold]
     fn settle_walk(&mut self, walk: &mut BlobWalk) {
         walk.stage = Stage::Done;
         for (id, part, place) in std::mem::take(&mut walk.suspects) {
