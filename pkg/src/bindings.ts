@@ -41,8 +41,24 @@ export interface StatePage {
   readonly after?: Uint8Array;
 }
 
-/** What a section of an export was. */
+/** An attachment as a section of an export; its chunks are to follow. */
+export interface AttachmentHead {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly id: string;
+  readonly chunks: number;
+}
+
+/** A chunk as a section of an export; `lost`: it cannot be read, and the section says that the attachment ends here. */
+export interface ChunkSection {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly lost: boolean;
+}
+
+/** What a section of an export was. An attachment that is here already has no `number`. */
 export type ImportedSection =
+  | { kind: 'abandoned' }
+  | { kind: 'attachment'; chunks: number; number?: number }
+  | { kind: 'chunk' }
   | { kind: 'head'; database: string; time: number; version: string }
   | { kind: 'documents'; documents: number; changed: number }
   | { kind: 'end'; documents: number; sections: number };
@@ -138,9 +154,9 @@ export type EventSink = <K extends keyof EngineEvents>(kind: K, value: EngineEve
 export interface VerifyFinding {
   /**
    * `orphan`: a block that nothing needs; it wastes space and harms nothing. `index`: an index whose rows are not those of the documents;
-   * drop it and create it again.
+   * drop it and create it again. `attachment`: a part of an attachment; it was given up, and is fetched again from a peer that has it.
    */
-  readonly kind: 'block' | 'index' | 'log' | 'manifest' | 'orphan' | 'row';
+  readonly kind: 'attachment' | 'block' | 'index' | 'log' | 'manifest' | 'orphan' | 'row';
   /** Which one. */
   readonly name: string;
   /** What is wrong with it. */
@@ -162,6 +178,10 @@ export interface VerifyReport {
     readonly orphans: number;
     /** Rows of indexes that were compared with the documents; 0 where something else is wrong with the store. */
     readonly indexRows: number;
+    /** Attachments of which something is here. */
+    readonly attachments: number;
+    /** What is here of them and fits its hash. */
+    readonly attachmentBytes: number;
     /** Findings beyond the 1,000. */
     readonly untold: number;
   };
@@ -183,6 +203,6 @@ export interface EngineEvents {
   storage: { mode: StorageMode; persistent: boolean; condition: 'ok' | 'full' | 'lost'; reason: string | null; damaged: string | null };
   /** A transaction is open for longer than `transaction_duration_before_logging_ms`. */
   transactionOpen: { transaction: number; openMs: number };
-  /** Blocks that `verify` has walked. */
+  /** Blocks and parts of attachments that `verify` has walked. */
   verifying: { done: number; total: number };
 }

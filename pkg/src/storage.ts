@@ -85,7 +85,10 @@ export class Storage {
     await this.#core.run((peer) => peer.changeEncryptionKey(from, to) as Promise<void>);
   }
 
-  /** Reads everything that the store holds and reports what cannot be read; changes nothing. */
+  /**
+   * Reads everything that the store holds, attachments included, and reports what cannot be read. Changes nothing, but that a damaged
+   * part of an attachment is given up, so that it is fetched again from a peer that has it.
+   */
   async verify(options: { onProgress?: (progress: { done: number; total: number }) => void } = {}): Promise<VerifyReport> {
     const { onProgress } = options;
     const stop = onProgress && this.#core.on('verifying', (progress) => onProgress(progress));
@@ -97,7 +100,8 @@ export class Storage {
   }
 
   /**
-   * Returns the whole database as a file, with all that merging needs; deleted documents are in it as such.
+   * Returns the whole database as a file, with all that merging needs; deleted documents are in it as such, and so are the
+   * attachments that are here whole.
    *
    * Writes go on meanwhile: each document is as it was at some moment of the export.
    */
@@ -119,7 +123,7 @@ export class Storage {
     return importFrom(this.#core, source, options);
   }
 
-  /** Returns a collection as lines of JSON, one document each, for other programs. */
+  /** Returns a collection as lines of JSON, one document each, for other programs. Of attachments it has the tokens, not the bytes. */
   exportCollection(collection: string, options: TransferOptions = {}): ReadableStream<Uint8Array> {
     return exportCollection(this.#core, collection, options);
   }

@@ -200,12 +200,20 @@ export class WorkerPeer implements Peer {
     return this.#port.ask('exportPage', [after]);
   }
 
+  exportAttachment(after?: string | null): Promise<unknown> {
+    return this.#port.ask('exportAttachment', [after]);
+  }
+
+  exportChunk(id: string, chunk: number): Promise<unknown> {
+    return this.#port.ask('exportChunk', [id, chunk]);
+  }
+
   exportEnd(documents: number, sections: number): Promise<Uint8Array> {
     return this.#port.ask('exportEnd', [documents, sections]);
   }
 
-  importSection(bytes: Uint8Array): Promise<unknown> {
-    return this.#port.ask('importSection', [bytes]);
+  importSection(bytes: Uint8Array, attachment?: number | null): Promise<unknown> {
+    return this.#port.ask('importSection', [bytes, attachment]);
   }
 
   readPage(collection: string, after?: Uint8Array | null): Promise<unknown> {

@@ -142,6 +142,67 @@ test('in a folder an attachment is there after a restart, its damage is noticed,
   await assert.rejects(attachment.data(), failure('store/attachment-not-found'));
 });
 
+/** A folder with a closed store, in it an attachment of three chunks and the document that names it; its parts, the head first. */
+async function stored(t, options) {
+  const directory = await folder(t);
+  const bytes = content(2 * CHUNK + 9);
+  const ditto = await open(t, directory, options);
+  const { id } = await ditto.store.newAttachment(bytes);
+  await ditto.store.execute('INSERT INTO a DOCUMENTS (:doc)', { doc: { _id: '1', f: { id, len: bytes.length, metadata: {} } } });
+  await ditto.close();
+  const parts = (await readdir(directory)).filter((name) => name.startsWith('blob-')).sort();
+  return { directory, bytes, id, parts: parts.map((name) => path.join(directory, name)) };
+}
+
+async function flip(file) {
+  const bytes = await readFile(file);
+  bytes[bytes.length >> 1] ^= 1;
+  await writeFile(file, bytes);
+}
+
+test('verification reads every part of an attachment, with progress, and changes nothing of a sound one', async (t) => {
+  for (const options of [undefined, { encryption: { passphrase: 'open sesame' } }]) {
+    const { directory, bytes, id } = await stored(t, options);
+    const ditto = await open(t, directory, options);
+    const progress = [];
+    const report = await ditto.storage.verify({ onProgress: (told) => progress.push(told) });
+    assert.deepEqual([report.ok, report.findings], [true, []]);
+    assert.deepEqual([report.counts.attachments, report.counts.attachmentBytes], [1, bytes.length]);
+    assert.ok(progress.length >= 4 && progress.every(({ done, total }) => done <= total), JSON.stringify(progress));
+    assert.equal(progress.at(-1).done, progress.at(-1).total);
+    assert.deepEqual(await (await ditto.store.fetchAttachment({ id, len: bytes.length })).data(), bytes);
+  }
+});
+
+test('a damaged chunk is found by verification, told, and given up', async (t) => {
+  for (const options of [undefined, { encryption: { passphrase: 'open sesame' } }]) {
+    const { directory, bytes, id, parts } = await stored(t, options);
+    await flip(parts[2]);
+    const ditto = await open(t, directory, options);
+    const report = await ditto.storage.verify();
+    assert.equal(report.ok, false);
+    assert.deepEqual(report.findings.map(({ kind, name }) => [kind, name]), [['attachment', `chunk 2 of ${id}`]]);
+    assert.equal(report.counts.attachmentBytes, bytes.length - CHUNK);
+    assert.equal(ditto.storage.damaged, `chunk 2 of ${id}`);
+    assert.equal((await ditto.storage.usage()).blobBytes, bytes.length - CHUNK);
+    assert.deepEqual((await ditto.storage.verify()).findings, [], 'what was given up is missing, not damaged');
+    const waiting = ditto.store.fetchAttachment({ id, len: bytes.length });
+    await ditto.store.newAttachment(bytes);
+    assert.deepEqual(await (await waiting).data(), bytes);
+  }
+});
+
+test('a damaged chunk list is found by verification', async (t) => {
+  for (const options of [undefined, { encryption: { passphrase: 'open sesame' } }]) {
+    const { directory, parts } = await stored(t, options);
+    await flip(parts[0]);
+    const ditto = await open(t, directory, options);
+    const { findings, counts } = await ditto.storage.verify();
+    assert.deepEqual([findings.length, findings[0]?.kind, counts.attachments], [1, 'attachment', 0]);
+    assert.match(findings[0].name, /^chunk list in place [0-9a-f]{16}$/);
+  }
+});
+
 test('an encrypted folder holds no byte of an attachment in clear', async (t) => {
   const directory = await folder(t);
   const encryption = { passphrase: 'open sesame' };

@@ -168,6 +168,46 @@ scenario('a tab without the links fetches through the one that has them, and a w
   assert.deepEqual(await checksum(a), expected(1));
 });
 
+scenario('a chunk that is damaged in IndexedDB is found by verification and comes again from the Big Peer, in the page and in a worker', async (stage) => {
+  const bigPeer = await stage.bigPeer();
+  const site = await stage.site();
+  for (const worker of [false, true]) {
+    const peer = await stage.peer(await stage.context(), site, { bigPeer, subscriptions, worker });
+    await peer.inSync();
+    const { id, len } = await create(peer, 2, `damaged-${worker}`);
+    await eventually('the Big Peer has all of it', async () => (await download(bigPeer, id, { range: 'bytes=0-0' })).status, 206, 30_000);
+    await peer.page.evaluate(damageChunk, 3);
+    const verify = () => peer.page.evaluate(() => window.ditto.storage.verify());
+    const { ok, findings, counts } = await verify();
+    assert.equal(ok, false);
+    assert.deepEqual(findings.map(({ kind, name }) => [kind, name]), [['attachment', `chunk 3 of ${id}`]]);
+    assert.equal(counts.attachmentBytes, len - 256 * 1024);
+    await eventually('it is whole again, without being asked for', async () => (await verify()).counts.attachmentBytes, len);
+    await fetchNamed(peer, `damaged-${worker}`);
+    await eventually('it is here', () => isFetched(peer));
+    assert.deepEqual(await checksum(peer), expected(2));
+    await peer.page.close();
+  }
+});
+
+/** Runs in the page: flips a bit of a chunk of the only attachment. */
+async function damageChunk(part) {
+  const { name } = (await indexedDB.databases())[0];
+  const database = await new Promise((resolve, reject) => {
+    const request = indexedDB.open(name);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const transaction = database.transaction('blob', 'readwrite');
+  const blobs = transaction.objectStore('blob');
+  const done = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const key = (await done(blobs.getAllKeys())).find((key) => new Uint8Array(key)[11] === part);
+  const bytes = new Uint8Array(await done(blobs.get(key)));
+  bytes[99] ^= 1;
+  await done(blobs.put(bytes, key));
+  database.close();
+}
+
 scenario('a write of one field is not held up by an attachment under way', async (stage) => {
   const bigPeer = await stage.bigPeer();
   const site = await stage.site();

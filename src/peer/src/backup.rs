@@ -1,15 +1,17 @@
 //! The file that a whole database is exported to. Layout and reasons: `docs/export.md`; vector: `tests/vectors/export`.
 //!
-//! A file is a magic with a format byte, and sections: one head, any number of documents, one end. A section knows its length
-//! and ends with a checksum, so that damage has a place and everything before it can be used. States of documents are joins:
-//! a file may be imported twice, or in part, or over newer data. Decoding is under limits; nothing here reads or writes.
+//! A file is a magic with a format byte, and sections: one head, any number of documents, attachments, one end. A section knows its
+//! length and ends with a checksum, so that damage has a place and everything before it can be used. States of documents are
+//! joins: a file may be imported twice, or in part, or over newer data. An attachment is its chunk list and then its chunks, a section
+//! each, so that memory holds one of them. Decoding is under limits; nothing here reads or writes.
 
 use crate::record::DocState;
+use value::blob::{BLOB_BYTES_MAX, BLOB_CHUNK_BYTES, list_bytes};
 use value::limits::{COLLECTION_NAME_BYTES_MAX, ID_BYTES_MAX, MERGED_DOCUMENT_BYTES_MAX};
-use value::{CollectionName, DecodeError, DocId, Millis, Reader, Writer, checksum};
+use value::{ChunkList, CollectionName, DecodeError, DocId, Millis, Reader, Writer, checksum};
 
-/// Begins a file: the magic and the format.
-pub const START: [u8; 5] = *b"SHEX\x01";
+/// Begins a file: the magic and the format. Format 1 had no attachments; all that it has is read the same.
+pub const START: [u8; 5] = *b"SHEX\x02";
 /// Largest body of a section, bytes: one merged document and what goes around it.
 pub const SECTION_BYTES_MAX: usize = 44 * 1024 * 1024;
 /// What a section adds to its body, bytes.
@@ -20,10 +22,19 @@ const DOCUMENTS_MAX: usize = 10_000_000;
 const KIND_HEAD: u8 = 1;
 const KIND_DOCUMENTS: u8 = 2;
 const KIND_END: u8 = 3;
+const KIND_ATTACHMENT: u8 = 4;
+const KIND_CHUNK: u8 = 5;
+const KIND_ABANDONED: u8 = 6;
 
 /// A piece of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Section {
+    /// The rest of the attachment before it could not be read when it was exported: it is not in the file.
+    Abandoned,
+    /// An attachment; all its chunks follow, in order and before anything else.
+    Attachment(ChunkList),
+    /// A chunk of the attachment before it.
+    Chunk(Vec<u8>),
     /// Whole states of documents, in the order of their keys.
     Documents(Vec<DocState>),
     /// Nothing follows; a file without it was cut off.
@@ -49,6 +60,15 @@ impl Section {
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Writer::new();
         let kind = match self {
+            Section::Abandoned => KIND_ABANDONED,
+            Section::Attachment(list) => {
+                body.fixed64(list.blob_bytes()).raw(list.hashes());
+                KIND_ATTACHMENT
+            }
+            Section::Chunk(bytes) => {
+                body.raw(bytes);
+                KIND_CHUNK
+            }
             Section::Documents(docs) => {
                 write_documents(docs, &mut body);
                 KIND_DOCUMENTS
@@ -90,6 +110,9 @@ impl Section {
             return Err(DecodeError::Invalid("length of a section"));
         }
         let section = match kind {
+            KIND_ABANDONED => Section::Abandoned,
+            KIND_ATTACHMENT => Section::Attachment(read_list(&mut reader)?),
+            KIND_CHUNK => Section::Chunk(read_chunk(&mut reader)?),
             KIND_DOCUMENTS => Section::Documents(read_documents(&mut reader)?),
             KIND_END => Section::End { documents: reader.var()?, sections: reader.var()? },
             KIND_HEAD => Section::Head {
@@ -101,6 +124,23 @@ impl Section {
         };
         reader.finish()?;
         Ok(section)
+    }
+}
+
+fn read_list(reader: &mut Reader<'_>) -> Result<ChunkList, DecodeError> {
+    let len = reader.fixed64()?;
+    if len > BLOB_BYTES_MAX {
+        return Err(DecodeError::Limit("attachment"));
+    }
+    let hashes = reader.raw(list_bytes(len))?.to_vec();
+    ChunkList::new(len, hashes).ok_or(DecodeError::Invalid("chunk list"))
+}
+
+fn read_chunk(reader: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
+    match reader.remaining() {
+        0 => Err(DecodeError::End),
+        1..=BLOB_CHUNK_BYTES => Ok(reader.rest().to_vec()),
+        _ => Err(DecodeError::Limit("chunk")),
     }
 }
 

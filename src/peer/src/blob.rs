@@ -2,20 +2,23 @@
 //!
 //! In go requests of the application, messages of links and answers of the device; out go tasks for the device, messages and
 //! replies. `held` knows what is here, `fetch` brings what is wanted, `serve` gives others what they ask for, `names` knows
-//! which documents name which blob, `collect` removes what none names.
+//! which documents name which blob, `collect` removes what none names, `damage` gives up what cannot be read, `walk` looks for it.
 //!
 //! Invariants, as absences: nothing counts as had before it is durable; nothing is believed that was not checked against an
 //! id; no more than a few chunks are in memory, whatever the size of a blob and the number of links; no piece goes out while
 //! the pump of commits has something to send. `docs/attachments.md`
 
 mod collect;
+mod damage;
 mod fetch;
 mod held;
 mod link;
 mod names;
 mod serve;
+mod walk;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use store::blob_device::{HEAD_PART, decode_head, encode_head};
@@ -29,6 +32,8 @@ use fetch::Fetch;
 use held::{Held, Stray};
 use link::BlobLink;
 use names::Names;
+
+pub use walk::{BlobFinding, BlobWalk};
 
 /// All that the engine knows of blobs.
 #[derive(Debug, Default)]
@@ -47,6 +52,8 @@ pub struct Blobs {
     strays: SmallMap<BlobPlace, Stray>,
     /// Places of those that were removed.
     swept: SmallMap<BlobPlace, ()>,
+    /// Those that have lost chunks and are perhaps to be fetched again.
+    broken: Vec<BlobId>,
     fetches: BTreeMap<BlobId, Fetch>,
     links: SmallMap<LinkId, BlobLink>,
     /// What the device works on.
@@ -77,8 +84,12 @@ enum Task {
     Keep { ticket: Ticket, place: BlobPlace, list: Rc<ChunkList> },
     /// A chunk is read for the application.
     Local { ticket: Ticket, id: BlobId, chunk: u32, place: BlobPlace },
+    /// A damaged head is written again.
+    Mend,
     /// A chunk is read for a link.
     Serve { link: LinkId, id: BlobId, part: u32, place: BlobPlace },
+    /// A part is read for verification.
+    Walk { ticket: Ticket, walk: Box<BlobWalk>, id: BlobId, part: u32, place: BlobPlace },
 }
 
 impl Blobs {
@@ -114,7 +125,9 @@ impl<S: Store> Engine<S> {
                 BlobRequest::Fetch { ticket, .. }
                 | BlobRequest::Find { ticket, .. }
                 | BlobRequest::Keep { ticket, .. }
-                | BlobRequest::Read { ticket, .. },
+                | BlobRequest::Next { ticket, .. }
+                | BlobRequest::Read { ticket, .. }
+                | BlobRequest::Walk { ticket, .. },
             ) => {
                 let failure = failure.clone();
                 self.reply(ticket, Err(failure));
@@ -135,6 +148,12 @@ impl<S: Store> Engine<S> {
                 self.reply(ticket, Ok(Reply::BlobFound(len)));
             }
             BlobRequest::Keep { ticket, place, list } => self.keep_blob(ticket, place, list),
+            BlobRequest::Next { ticket, after } => {
+                let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+                let next = self.blobs.held.range(behind).find(|(_, held)| held.is_whole());
+                let next = next.map(|(id, held)| (*id, ChunkList::clone(&held.list)));
+                self.reply(ticket, Ok(Reply::BlobNext(next)));
+            }
             BlobRequest::Read { ticket, id, chunk } => match self.blobs.held.get(&id) {
                 Some(held) if held.has(chunk) => {
                     let place = held.place;
@@ -147,6 +166,7 @@ impl<S: Store> Engine<S> {
                 _ => self.reply(ticket, Err(not_here())),
             },
             BlobRequest::Refresh | BlobRequest::Stop { .. } => {}
+            BlobRequest::Walk { ticket, walk } => self.walk_blobs(ticket, walk),
         }
     }
 
@@ -196,13 +216,17 @@ impl<S: Store> Engine<S> {
                     let sound = self.sound((id, part - 1, place), bytes);
                     self.read_for_link(link, id, part, sound.ok().flatten());
                 }
-                Some(Task::Chunk { .. } | Task::Head { .. } | Task::Keep { .. }) | None => {}
+                Some(Task::Walk { ticket, walk, id, part, place }) => {
+                    self.part_walked(ticket, walk, (id, part, place), bytes);
+                }
+                Some(Task::Chunk { .. } | Task::Head { .. } | Task::Keep { .. } | Task::Mend) | None => {}
             },
             BlobAnswer::Written { ticket, result } => match self.blobs.tasks.remove(&ticket) {
                 Some(Task::Chunk { id, chunk }) => self.chunk_written(id, chunk, result),
                 Some(Task::Head { id }) => self.head_written(id, result),
                 Some(Task::Keep { ticket, place, list }) => self.kept(ticket, place, list, result),
-                Some(Task::Local { .. } | Task::Serve { .. }) | None => {}
+                // One that could not be written is found damaged again.
+                Some(Task::Local { .. } | Task::Mend | Task::Serve { .. } | Task::Walk { .. }) | None => {}
             },
         }
     }
@@ -212,28 +236,33 @@ impl<S: Store> Engine<S> {
         let now = self.now;
         let blobs = &mut self.blobs;
         let mut listed: Vec<BlobPlace> = Vec::with_capacity(places.len());
+        let mut broken: Vec<(BlobId, bool)> = Vec::new();
         for BlobListing { place, head, parts } in places {
             listed.push(place);
-            let list = head.and_then(|head| decode_head(&head).ok());
-            let Some((id, list)) = list.map(|list| (list.id(), list)) else {
+            let list = head.as_deref().map(decode_head);
+            let Some(Ok(list)) = list else {
                 // One of ours whose head is on its way is no stray.
                 if blobs.held.values().all(|held| held.place != place) {
-                    Stray::note(&mut blobs.strays, place, parts.len(), now);
+                    Stray::note(&mut blobs.strays, place, parts.len(), now).head_damaged = list.is_some();
                 }
                 continue;
             };
+            let id = list.id();
             let held = blobs.held.entry(id).or_insert_with(|| Held::new(place, Rc::new(list), now));
-            match held.place == place {
-                true => held.found(&parts),
-                // Two tabs have made the same blob.
-                false => Stray::note(&mut blobs.strays, place, parts.len(), now),
+            let was_whole = held.is_whole();
+            // Two tabs may have made the same blob.
+            if held.place != place {
+                Stray::note(&mut blobs.strays, place, parts.len(), now);
+            } else if held.found(&parts, asked_at) {
+                broken.push((id, was_whole));
             }
         }
         let is_listed = |place: &BlobPlace| listed.binary_search(place).is_ok();
         blobs.held.retain(|_, held| is_listed(&held.place) || held.since >= asked_at || !held.head);
         blobs.strays.retain(|place, _| is_listed(place));
         blobs.known = true;
-        let fetched: Vec<BlobId> = blobs.fetches.keys().copied().collect();
+        broken.into_iter().for_each(|(id, was_whole)| self.mend(id, was_whole));
+        let fetched: Vec<BlobId> = self.blobs.fetches.keys().copied().collect();
         fetched.into_iter().for_each(|id| self.look_at_fetch(id));
         self.tell_all_haves();
         for request in std::mem::take(&mut self.blobs.waiting) {
@@ -247,7 +276,9 @@ impl<S: Store> Engine<S> {
                 BlobRequest::Fetch { ticket, .. }
                 | BlobRequest::Find { ticket, .. }
                 | BlobRequest::Keep { ticket, .. }
-                | BlobRequest::Read { ticket, .. } => self.reply(ticket, Err(failure.clone())),
+                | BlobRequest::Next { ticket, .. }
+                | BlobRequest::Read { ticket, .. }
+                | BlobRequest::Walk { ticket, .. } => self.reply(ticket, Err(failure.clone())),
                 BlobRequest::Refresh | BlobRequest::Stop { .. } => {}
             }
         }
@@ -275,27 +306,6 @@ impl<S: Store> Engine<S> {
         self.blob_is_whole(id);
     }
 
-    /// Returns a chunk that was read, if it is the right one. One that is not there or damaged counts as missing from now on,
-    /// and is fetched again like any other; a device that failed has said nothing about it.
-    fn sound(
-        &mut self,
-        (id, chunk, place): (BlobId, u32, BlobPlace),
-        bytes: Result<Option<Vec<u8>>, Failure>,
-    ) -> Result<Option<Vec<u8>>, Failure> {
-        let bytes = bytes?;
-        let Some(held) = self.blobs.held.get_mut(&id).filter(|held| held.place == place) else { return Ok(None) };
-        if let Some(bytes) = bytes.filter(|bytes| held.list.is_chunk(chunk, bytes)) {
-            return Ok(Some(bytes));
-        }
-        held.lose(chunk);
-        let len = held.blob_bytes();
-        self.outputs.push_back(Output::Blob(BlobTask::Delete { place, part: Some(chunk + 1) }));
-        if self.fetches_by_itself() && self.blobs.names.is_named(&id) {
-            self.auto_fetch(id, len);
-        }
-        Ok(None)
-    }
-
     /// Lets everything about blobs go on that can.
     pub(crate) fn run_blobs(&mut self) {
         if !self.booted || self.broken.is_some() {
@@ -310,6 +320,7 @@ impl<S: Store> Engine<S> {
             return;
         }
         self.start_naming();
+        self.fetch_broken();
         self.sweep();
         self.tell_wants();
         self.ask_for_parts();
@@ -338,8 +349,10 @@ impl<S: Store> Engine<S> {
         }
         for (_, task) in std::mem::take(&mut self.blobs.tasks) {
             match task {
-                Task::Keep { ticket, .. } | Task::Local { ticket, .. } => self.reply(ticket, Err(failure.clone())),
-                Task::Chunk { .. } | Task::Head { .. } | Task::Serve { .. } => {}
+                Task::Keep { ticket, .. } | Task::Local { ticket, .. } | Task::Walk { ticket, .. } => {
+                    self.reply(ticket, Err(failure.clone()));
+                }
+                Task::Chunk { .. } | Task::Head { .. } | Task::Mend | Task::Serve { .. } => {}
             }
         }
         let auto_fetch = self.blobs.auto_fetch;

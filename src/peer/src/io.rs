@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::record::DocState;
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
-use value::{BlobId, ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use value::{BlobId, ChunkList, ErrorCode, Failure, Object, PeerKey, Seq, Value};
 
 mod blob;
 mod field;
@@ -19,7 +19,7 @@ pub use field::{Field, FieldWrite, WatchId};
 
 pub use crate::index::{IndexChange, IndexDefinition, IndexListing, IndexWalk};
 pub use crate::page::{Page, PageDocuments, PageForm, PageRequest};
-pub use blob::{BlobAnswer, BlobRequest, BlobTask};
+pub use blob::{BlobAnswer, BlobRequest, BlobTask, BlobWalk};
 pub use shown::{BigPeerState, LinkStatus, PeerInfo, PresenceGraph, Status};
 
 /// Joins an output to the input that answers it, and a request to its reply.
@@ -381,6 +381,11 @@ pub enum Output {
     },
     /// A task for the device of blobs; the answer is named there.
     Blob(BlobTask),
+    /// A part of a blob cannot be read, and was given up. What other peers have of it is fetched again.
+    BlobDamaged {
+        /// Names the part.
+        what: String,
+    },
     /// More of a blob is here that an application has asked for.
     BlobProgress {
         /// Which.
@@ -510,6 +515,10 @@ pub enum Reply {
     BlobFound(Option<u64>),
     /// A blob is durable under this name.
     BlobKept(BlobId),
+    /// A whole blob; `None`: there is no more.
+    BlobNext(Option<(BlobId, ChunkList)>),
+    /// A walk over the blobs has made a step.
+    BlobsWalked(Box<BlobWalk>),
     /// Nothing to tell.
     Done,
     /// A transaction ended.

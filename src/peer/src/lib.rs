@@ -58,6 +58,7 @@ mod transaction;
 pub mod unit;
 mod view;
 
+pub use blob::{BlobFinding, BlobWalk};
 pub use check::EngineContent;
 pub use config::{Boot, Config, Role};
 pub use engine::Engine;

@@ -98,7 +98,8 @@ impl Cluster {
             Output::Notify { observer, rows } => {
                 self.notified(node, observer, rows.iter().map(|row| Value::clone(row)).collect());
             }
-            Output::Damaged { .. }
+            Output::BlobDamaged { .. }
+            | Output::Damaged { .. }
             | Output::FieldChanged { .. }
             | Output::Presence(_)
             | Output::Published { .. }

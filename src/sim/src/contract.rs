@@ -36,7 +36,9 @@ impl Contract {
             Input::Begin { ticket, .. } => self.expect_reply(*ticket, "Begin"),
             Input::Blob(BlobRequest::Find { ticket, .. }) => self.expect_reply(*ticket, "Find"),
             Input::Blob(BlobRequest::Keep { ticket, .. }) => self.expect_reply(*ticket, "Keep"),
+            Input::Blob(BlobRequest::Next { ticket, .. }) => self.expect_reply(*ticket, "Next"),
             Input::Blob(BlobRequest::Read { ticket, .. }) => self.expect_reply(*ticket, "Read"),
+            Input::Blob(BlobRequest::Walk { ticket, .. }) => self.expect_reply(*ticket, "Walk"),
             // A fetch may wait for ever.
             Input::Blob(BlobRequest::Fetch { .. } | BlobRequest::Refresh | BlobRequest::Stop { .. }) => {}
             Input::BlobAnswered(
@@ -151,6 +153,7 @@ impl Contract {
             }
             Output::AuthenticationRequired { .. }
             | Output::Blob(_)
+            | Output::BlobDamaged { .. }
             | Output::BlobProgress { .. }
             | Output::Dial { .. }
             | Output::FieldChanged { .. }

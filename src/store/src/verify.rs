@@ -37,6 +37,8 @@ pub trait Content {
 /// What kind of thing a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FindingKind {
+    /// A part of an attachment; told by whoever knows attachments.
+    Attachment,
     /// A block.
     Block,
     /// An index, whose rows are not those of the documents; told by whoever knows indexes.
@@ -55,6 +57,7 @@ impl FindingKind {
     /// Returns the name that applications see.
     pub fn as_str(self) -> &'static str {
         match self {
+            FindingKind::Attachment => "attachment",
             FindingKind::Block => "block",
             FindingKind::Index => "index",
             FindingKind::Log => "log",
@@ -93,6 +96,10 @@ pub struct VerifyCounts {
     pub orphans: u64,
     /// Live rows of indexes that were compared with the documents; counted by whoever knows indexes.
     pub index_rows: u64,
+    /// Attachments, whole or in part; counted by whoever knows attachments.
+    pub attachments: u64,
+    /// Their sound chunks, bytes.
+    pub attachment_bytes: u64,
 }
 
 /// What a walk has found.

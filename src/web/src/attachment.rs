@@ -39,6 +39,8 @@ struct Writing {
     place: BlobPlace,
     len: u64,
     hashes: Vec<u8>,
+    /// What it has to become.
+    wanted: Option<Rc<ChunkList>>,
 }
 
 struct Fetching {
@@ -51,7 +53,7 @@ fn refused(code: ErrorCode, message: &str) -> JsValue {
     js::failure(&Failure::new(code, message))
 }
 
-fn parse(id: &str) -> Result<BlobId, JsValue> {
+pub fn parse(id: &str) -> Result<BlobId, JsValue> {
     let message = "the id of an attachment has 64 small hexadecimal digits";
     BlobId::parse(id.as_bytes()).ok_or_else(|| refused(ErrorCode::StoreAttachmentTokenInvalid, message))
 }
@@ -61,29 +63,20 @@ impl Peer {
     /// Begins to create an attachment; returns a number for `blobWrite`, `blobFinish` and `blobDrop`.
     #[wasm_bindgen(js_name = blobBegin)]
     pub fn blob_begin(&self) -> f64 {
-        let number = self.driver.number();
-        let place = BlobPlace(clock::random_u64());
-        let writing = Writing { place, len: 0, hashes: Vec::new() };
-        self.driver.attachments.writing.borrow_mut().insert(number, writing);
-        number as f64
+        self.driver.blob_begin(None)
     }
 
     /// Adds a chunk of 256 KiB, or the last one; resolves when it is on the device.
     #[wasm_bindgen(js_name = blobWrite)]
     pub fn blob_write(&self, number: f64, bytes: Vec<u8>) -> Result<Promise, JsValue> {
-        let driver = self.driver.clone();
-        let (place, part) = driver.attachments.add(number as u64, &bytes)?;
-        Ok(future_to_promise(async move {
-            let written = driver.storage.blob_put(place, part, bytes).await;
-            written.map(|()| JsValue::UNDEFINED).map_err(|error| js::failure(&error.failure()))
-        }))
+        self.driver.blob_write(number, bytes)
     }
 
     /// Names what was added; resolves to the id when it is durable.
     #[wasm_bindgen(js_name = blobFinish)]
     pub fn blob_finish(&self, number: f64) -> Result<Promise, JsValue> {
         let writing = self.driver.attachments.writing.borrow_mut().remove(&(number as u64)).ok_or_else(unknown)?;
-        let Writing { place, len, hashes } = writing;
+        let Writing { place, len, hashes, wanted: _ } = writing;
         let list = ChunkList::new(len, hashes).ok_or_else(unknown)?;
         let promise = self.driver.write(|ticket| Input::Blob(BlobRequest::Keep { ticket, place, list }));
         let driver = self.driver.clone();
@@ -151,13 +144,43 @@ impl Attachments {
         if !fits || bytes.is_empty() || writing.len + bytes.len() as u64 > BLOB_BYTES_MAX {
             return Err(unknown());
         }
+        let (hash, at) = (chunk_hash(bytes), writing.hashes.len());
+        let chunk = value::blob::chunk_count(writing.len);
+        let is_wanted = |list: &Rc<ChunkList>| {
+            bytes.len() == list.chunk_bytes(chunk) && list.hashes()[at..].first_chunk() == Some(&hash)
+        };
+        if !writing.wanted.as_ref().is_none_or(is_wanted) {
+            return Err(refused(
+                ErrorCode::StoreImportInvalid,
+                "a chunk does not fit the hash that its attachment has of it",
+            ));
+        }
         writing.len += bytes.len() as u64;
-        writing.hashes.extend_from_slice(&chunk_hash(bytes));
+        writing.hashes.extend_from_slice(&hash);
         Ok((writing.place, value::blob::chunk_count(writing.len)))
     }
 }
 
 impl Driver {
+    /// Begins to write an attachment; `wanted`: what it has to become. Returns its number.
+    pub(crate) fn blob_begin(&self, wanted: Option<Rc<ChunkList>>) -> f64 {
+        let number = self.number();
+        let place = BlobPlace(clock::random_u64());
+        let writing = Writing { place, len: 0, hashes: Vec::new(), wanted };
+        self.attachments.writing.borrow_mut().insert(number, writing);
+        number as f64
+    }
+
+    /// Adds a chunk; resolves when it is on the device, to what an import says of it.
+    pub(crate) fn blob_write(self: &Rc<Self>, number: f64, bytes: Vec<u8>) -> Result<Promise, JsValue> {
+        let driver = self.clone();
+        let (place, part) = driver.attachments.add(number as u64, &bytes)?;
+        Ok(future_to_promise(async move {
+            let written = driver.storage.blob_put(place, part, bytes).await;
+            written.map(|()| js::object(&[("kind", "chunk".into())])).map_err(|error| js::failure(&error.failure()))
+        }))
+    }
+
     /// Carries a task of the engine out.
     pub(crate) fn blob_task(self: &Rc<Self>, task: BlobTask) {
         let driver = self.clone();
@@ -167,6 +190,10 @@ impl Driver {
                 BlobTask::Delete { place, part } => {
                     // What stays is found again when the device is next listed.
                     drop(storage.blob_delete(place, part).await);
+                    if part.is_some() {
+                        // It was damaged; other tabs count on it.
+                        driver.tabs.post("blobs", JsValue::UNDEFINED);
+                    }
                     return;
                 }
                 BlobTask::List { ticket } => {

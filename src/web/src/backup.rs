@@ -1,26 +1,23 @@
-//! The exported class, continued: export, import and verification. Same rules as in `exports`.
+//! The exported class, continued: export and import. Same rules as in `exports`.
 //!
 //! A page or a section crosses the border as bytes, once. How sections make a file is the facade's business, what is in them
 //! is the engine's.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use gloo::timers::callback::Timeout;
 use js_sys::{Promise, Uint8Array};
+use peer::DocState;
 use peer::backup::{START, Section};
-use peer::io::{Input, Page, PageDocuments, PageForm, PageRequest, Reply};
-use peer::{EngineContent, IndexWalk};
-use store::{Device, Durability, FindingKind, Verification, VerifyReport};
-use value::{CollectionName, ErrorCode, Failure};
+use peer::io::{BlobRequest, Input, Page, PageDocuments, PageForm, PageRequest, Reply};
+use store::Durability;
+use value::{BlobId, ChunkList, CollectionName, ErrorCode, Failure};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
-use crate::driver::{Driver, closed};
+use crate::driver::Answer;
 use crate::exports::Peer;
-use crate::identity::Identity;
 use crate::js::Deferred;
-use crate::{clock, js, view};
+use crate::{attachment, clock, js, view};
 
 #[wasm_bindgen]
 impl Peer {
@@ -46,34 +43,60 @@ impl Peer {
         Uint8Array::from(end.encode().as_slice())
     }
 
-    /// Takes one whole section; resolves to what it was, `{kind, documents, …}`, when its documents are durable.
+    /// Resolves to the next attachment behind an id as a section, `{bytes, id, chunks}`; to `undefined` when there is none.
+    #[wasm_bindgen(js_name = exportAttachment)]
+    pub fn export_attachment(&self, after: Option<String>) -> Result<Promise, JsValue> {
+        let after = after.as_deref().map(attachment::parse).transpose()?;
+        Ok(self.driver.promise(|ticket| Input::Blob(BlobRequest::Next { ticket, after })))
+    }
+
+    /// Resolves to a chunk of an attachment as a section, `{bytes, lost}`; one that cannot be read is lost, and ends the attachment.
+    #[wasm_bindgen(js_name = exportChunk)]
+    pub fn export_chunk(&self, id: &str, chunk: f64) -> Result<Promise, JsValue> {
+        let (id, chunk) = (attachment::parse(id)?, chunk as u32);
+        let done = Deferred::new();
+        let promise = done.promise();
+        let settle = move |read: Answer| {
+            let section = match read {
+                Ok(Reply::BlobChunk(bytes)) => Section::Chunk(bytes),
+                Err(failure) if failure.code != ErrorCode::StoreAttachmentNotFound => {
+                    return done.reject(&js::failure(&failure));
+                }
+                _ => Section::Abandoned,
+            };
+            let lost = section == Section::Abandoned;
+            done.resolve(&js::object(&[("bytes", js::bytes_to(&section.encode())), ("lost", lost.into())]));
+        };
+        self.driver.request(Box::new(settle), |ticket| Input::Blob(BlobRequest::Read { ticket, id, chunk }));
+        Ok(promise)
+    }
+
+    /// Takes one whole section; resolves to what it was, `{kind, …}`, when what it holds is on the device. `attachment`: the number of
+    /// the one that a chunk belongs to; none where that is here already.
     #[wasm_bindgen(js_name = importSection)]
-    pub fn import_section(&self, bytes: &[u8]) -> Result<Promise, JsValue> {
+    pub fn import_section(&self, bytes: &[u8], attachment: Option<f64>) -> Result<Promise, JsValue> {
         let section = Section::decode(bytes)
             .map_err(|error| js::failure(&Failure::new(ErrorCode::StoreImportInvalid, error.to_string())))?;
         let told = |fields: &[(&str, JsValue)]| Promise::resolve(&js::object(fields));
         Ok(match section {
+            Section::Abandoned => told(&[("kind", "abandoned".into())]),
+            Section::Attachment(list) => self.import_attachment(list),
+            Section::Chunk(bytes) => match attachment {
+                Some(number) => self.driver.blob_write(number, bytes)?,
+                None => told(&[("kind", "chunk".into())]),
+            },
+            Section::Documents(docs) => self.import_documents(docs),
+            Section::End { documents, sections } => told(&[
+                ("kind", "end".into()),
+                ("documents", (documents as f64).into()),
+                ("sections", (sections as f64).into()),
+            ]),
             Section::Head { database, time, version } => told(&[
                 ("kind", "head".into()),
                 ("database", database.into()),
                 ("time", (time.0 as f64).into()),
                 ("version", version.into()),
             ]),
-            Section::End { documents, sections } => told(&[
-                ("kind", "end".into()),
-                ("documents", (documents as f64).into()),
-                ("sections", (sections as f64).into()),
-            ]),
-            Section::Documents(docs) => {
-                let count = docs.len();
-                let durability = Durability::Relaxed;
-                let joined = self.driver.write(|ticket| Input::Import { ticket, docs, durability });
-                future_to_promise(async move {
-                    let changed = JsFuture::from(joined).await?;
-                    let fields = [("kind", "documents".into()), ("documents", count.into()), ("changed", changed)];
-                    Ok(js::object(&fields))
-                })
-            }
         })
     }
 
@@ -91,69 +114,44 @@ impl Peer {
     pub fn watch_space(&self, on: bool) {
         self.driver.health.watched.set(on);
     }
+}
 
-    /// Walks everything that the store holds; resolves to a report. Tells the event `verifying`, `{done, total}`.
-    pub fn verify(&self) -> Promise {
-        let driver = self.driver.clone();
+impl Peer {
+    fn import_documents(&self, docs: Vec<DocState>) -> Promise {
+        let count = docs.len();
+        let durability = Durability::Relaxed;
+        let joined = self.driver.write(|ticket| Input::Import { ticket, docs, durability });
         future_to_promise(async move {
-            let storage = &driver.storage;
-            let failed = |error: store::DeviceError| js::failure(&error.failure());
-            let listed = storage.blocks().await.map_err(failed)?;
-            let image = storage.boot().await.map_err(failed)?;
-            if !image.meta.is_empty() {
-                Identity::find(&image, &driver.identity.database).map_err(|failure| js::failure(&failure))?;
-            }
-            let mut walk = Verification::new(EngineContent, &image, listed.as_deref());
-            drop(image);
-            loop {
-                let wanted = walk.wanted();
-                if wanted.is_empty() {
-                    let manifest = storage.manifest().await.map_err(failed)?;
-                    let listed = storage.blocks().await.map_err(failed)?;
-                    if walk.settle(manifest.as_deref(), listed.as_deref()) {
-                        continue;
-                    }
-                    break;
-                }
-                let read = storage.read(&wanted).await.map_err(failed)?;
-                walk.take(wanted.into_iter().zip(read).collect());
-                let (done, total) = walk.progress();
-                driver.emit("verifying", js::object(&[("done", done.into()), ("total", total.into())]));
-            }
-            let mut report = walk.finish();
-            // The engine gives up what it cannot read, and verification changes nothing.
-            if report.is_ok() {
-                let indexes = walk_indexes(&driver).await.map_err(|failure| js::failure(&failure))?;
-                report.counts.index_rows = indexes.rows();
-                indexes
-                    .findings()
-                    .iter()
-                    .for_each(|found| report.tell(FindingKind::Index, &found.index, &found.problem));
-            }
-            Ok(report_view(&report))
+            let changed = JsFuture::from(joined).await?;
+            let fields = [("kind", "documents".into()), ("documents", count.into()), ("changed", changed)];
+            Ok(js::object(&fields))
         })
+    }
+
+    /// Begins an attachment, unless it is here.
+    fn import_attachment(&self, list: ChunkList) -> Promise {
+        let (driver, id, done) = (self.driver.clone(), list.id(), Deferred::new());
+        let promise = done.promise();
+        let settle = move |found: Answer| {
+            let chunks = list.chunks().into();
+            let number = match found {
+                Ok(Reply::BlobFound(Some(_))) => JsValue::UNDEFINED,
+                Ok(_) => driver.blob_begin(Some(Rc::new(list))).into(),
+                Err(failure) => return done.reject(&js::failure(&failure)),
+            };
+            done.resolve(&js::object(&[("kind", "attachment".into()), ("chunks", chunks), ("number", number)]));
+        };
+        self.driver.request(Box::new(settle), |ticket| Input::Blob(BlobRequest::Find { ticket, id }));
+        promise
     }
 }
 
-/// Compares the rows of all indexes with the documents; between steps the host does what waits.
-async fn walk_indexes(driver: &Rc<Driver>) -> Result<Box<IndexWalk>, Failure> {
-    let mut walk = Box::<IndexWalk>::default();
-    while !walk.is_done() {
-        let answer = Rc::new(RefCell::new(Err(closed())));
-        let (slot, done) = (answer.clone(), Deferred::new());
-        let woken = done.clone();
-        let settle = move |result: Result<Reply, Failure>| {
-            *slot.borrow_mut() = result;
-            Timeout::new(0, move || woken.resolve(&JsValue::UNDEFINED)).forget();
-        };
-        driver.request(Box::new(settle), |ticket| Input::WalkIndexes { ticket, walk });
-        drop(done.wait().await);
-        walk = match answer.replace(Err(closed()))? {
-            Reply::IndexesWalked(walk) => walk,
-            other => return Err(Failure::new(ErrorCode::Internal, format!("a walk is not answered by {other:?}"))),
-        };
-    }
-    Ok(walk)
+/// Returns an attachment that is exported as the facade gets it.
+pub fn attachment(next: Option<(BlobId, ChunkList)>) -> JsValue {
+    let Some((id, list)) = next else { return JsValue::UNDEFINED };
+    let chunks = list.chunks();
+    let bytes = js::bytes_to(&Section::Attachment(list).encode());
+    js::object(&[("bytes", bytes), ("id", id.to_string().into()), ("chunks", chunks.into())])
 }
 
 /// Returns a page as the facade gets it.
@@ -171,30 +169,4 @@ pub fn page(page: Page) -> JsValue {
             js::object(&[("bytes", bytes), ("documents", documents.into()), ("after", after)])
         }
     }
-}
-
-fn report_view(report: &VerifyReport) -> JsValue {
-    let findings: js_sys::Array = report
-        .findings
-        .iter()
-        .map(|finding| {
-            js::object(&[
-                ("kind", finding.kind.as_str().into()),
-                ("name", finding.name.as_str().into()),
-                ("problem", finding.problem.as_str().into()),
-            ])
-        })
-        .collect();
-    let counts = &report.counts;
-    let number = |number: u64| JsValue::from_f64(number as f64);
-    let counted = [
-        ("logRecords", number(counts.log_records)),
-        ("segments", number(counts.segments)),
-        ("segmentBytes", number(counts.segment_bytes)),
-        ("rows", number(counts.rows)),
-        ("orphans", number(counts.orphans)),
-        ("indexRows", number(counts.index_rows)),
-        ("untold", number(report.untold)),
-    ];
-    js::object(&[("ok", report.is_ok().into()), ("findings", findings.into()), ("counts", js::object(&counted))])
 }

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use gloo::events::EventListener;
@@ -29,8 +30,10 @@ use crate::log::LogState;
 use crate::storage::Storage;
 use crate::tabs::Tabs;
 
+/// What a request is answered with.
+pub type Answer = Result<Reply, Failure>;
 /// What becomes of a request's answer.
-pub type Settle = Box<dyn FnOnce(Result<Reply, Failure>)>;
+pub type Settle = Box<dyn FnOnce(Answer)>;
 
 /// One open store and everything that belongs to it.
 pub struct Driver {
@@ -175,6 +178,11 @@ impl Driver {
         self.engine.borrow().blob_bytes()
     }
 
+    /// Returns how many parts of attachments are here.
+    pub fn blob_parts(&self) -> u64 {
+        self.engine.borrow().blob_parts()
+    }
+
     /// Returns a number that was not used before.
     pub fn number(&self) -> u64 {
         self.next.replace(self.next.get() + 1)
@@ -196,6 +204,22 @@ impl Driver {
         let promise = done.promise();
         self.request(Box::new(move |result| settle(&done, result)), input);
         promise
+    }
+
+    /// Sends a request and waits for its answer; in a box, so that there is one such future in the module.
+    pub fn ask(self: &Rc<Self>, input: Box<dyn FnOnce(Ticket) -> Input>) -> Pin<Box<dyn Future<Output = Answer>>> {
+        let answer = Rc::new(RefCell::new(Err(closed())));
+        let (slot, done) = (answer.clone(), Deferred::new());
+        let answered = done.clone();
+        let settle = move |result: Answer| {
+            *slot.borrow_mut() = result;
+            answered.resolve(&JsValue::UNDEFINED);
+        };
+        self.request(Box::new(settle), input);
+        Box::pin(async move {
+            drop(done.wait().await);
+            answer.replace(Err(closed()))
+        })
     }
 
     /// Like `promise` for what changes data: closing waits for it.
@@ -336,9 +360,12 @@ fn settle(done: &Deferred, result: Result<Reply, Failure>) {
         Ok(Reply::BlobFound(len) | Reply::Fetched(len)) => {
             done.resolve(&len.map_or(JsValue::UNDEFINED, |len| JsValue::from_f64(len as f64)));
         }
+        Ok(Reply::BlobNext(next)) => done.resolve(&crate::backup::attachment(next)),
         Ok(Reply::BlobKept(id)) => done.resolve(&JsValue::from_str(&id.to_string())),
         // A walk is for verification, which takes the answer itself.
-        Ok(Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => done.resolve(&JsValue::UNDEFINED),
+        Ok(Reply::BlobsWalked(_) | Reply::Done | Reply::IndexesWalked(_) | Reply::LoggedIn) => {
+            done.resolve(&JsValue::UNDEFINED);
+        }
         Ok(Reply::Field(lacking)) => done.resolve(&crate::field::lacking(lacking)),
         Ok(Reply::Imported { changed }) => done.resolve(&JsValue::from_f64(changed as f64)),
         Ok(Reply::Page(page)) => done.resolve(&crate::backup::page(page)),

@@ -31,7 +31,7 @@ impl Driver {
             Output::Commit { ticket, expected, record, durability } => {
                 self.commit(Append { ticket, expected, record, durability });
             }
-            Output::Damaged { what } => {
+            Output::BlobDamaged { what } | Output::Damaged { what } => {
                 self.damaged.replace(Some(what));
                 self.tell_storage();
             }

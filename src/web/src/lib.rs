@@ -40,6 +40,7 @@ mod sealed;
 mod socket;
 mod storage;
 mod tabs;
+mod verify;
 mod view;
 mod zones;
 

@@ -285,9 +285,11 @@ impl<D: Device + BlobDevice> BlobDevice for Sealed<D> {
     async fn blob_list(&self) -> Result<Vec<BlobListing>, DeviceError> {
         let mut places = self.inner.blob_list().await?;
         for listing in &mut places {
-            if let Some(head) = listing.head.take() {
-                // One that does not open leaves a place that nothing names, which is collected.
-                listing.head = open_named(&self.cipher, &Place::Blob(listing.place, HEAD_PART), &head).await.ok();
+            if let Some(head) = &mut listing.head {
+                // One that does not open stays as it is, which is no head: a place that nothing names, and is collected.
+                if let Ok(opened) = open_named(&self.cipher, &Place::Blob(listing.place, HEAD_PART), head).await {
+                    *head = opened;
+                }
             }
         }
         Ok(places)

@@ -244,7 +244,9 @@ impl Worker {
                 let error = DeviceError::Other("the view maintains itself".to_owned());
                 inputs.push(Input::Maintained { ticket, result: Err(error) });
             }
-            Output::Damaged { what } => tracing::error!(database = %self.database, what, "damaged data was given up"),
+            Output::BlobDamaged { what } | Output::Damaged { what } => {
+                tracing::error!(database = %self.database, what, "damaged data was given up")
+            }
             Output::Reboot { ticket } => {
                 let failure = Failure::new(ErrorCode::Internal, "nobody else writes to the log of a server");
                 inputs.push(Input::Rebooted { ticket, image: Err(failure) });

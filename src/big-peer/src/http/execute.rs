@@ -83,6 +83,8 @@ async fn run(
         | Reply::BlobChunk(_)
         | Reply::BlobFound(_)
         | Reply::BlobKept(_)
+        | Reply::BlobNext(_)
+        | Reply::BlobsWalked(_)
         | Reply::Done
         | Reply::Ended { .. }
         | Reply::Field(_)

@@ -35,7 +35,7 @@ pub struct Fetch {
     pub len: u64,
     /// Who waits for it.
     pub tickets: Vec<Ticket>,
-    /// A document names it, and this peer fetches what documents name.
+    /// A document names it, and this peer fetches what documents name, or has lost a part of it.
     pub auto: bool,
     /// The link that was asked for the chunk list.
     pub list_from: Option<LinkId>,
@@ -330,7 +330,10 @@ impl<S: Store> Engine<S> {
                 self.fail_fetch(id, &failure);
             }
             Ok(()) => {
-                self.blobs.held.get_mut(&id).into_iter().for_each(|held| held.put(chunk));
+                if let Some(held) = self.blobs.held.get_mut(&id) {
+                    held.put(chunk);
+                    held.touched = self.now;
+                }
                 self.look_at_fetch(id);
             }
         }

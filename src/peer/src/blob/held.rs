@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use store::BlobPlace;
+use store::blob_device::HEAD_PART;
 use value::{ChunkList, Millis, SmallMap};
 
 /// A chunk as this peer has it.
@@ -30,6 +31,8 @@ pub struct Held {
     pub head: bool,
     /// When this engine first had it.
     pub since: Millis,
+    /// When this engine last added to it.
+    pub touched: Millis,
     /// Since when it is known that no document names it; `None`: one did when that was last looked at.
     pub unnamed_since: Option<Millis>,
 }
@@ -39,13 +42,26 @@ impl Held {
     pub fn new(place: BlobPlace, list: Rc<ChunkList>, now: Millis) -> Held {
         let missing = list.chunks();
         let chunks = vec![Chunk::Missing; missing as usize];
-        Held { place, list, chunks, missing, have_bytes: 0, head: false, since: now, unnamed_since: Some(now) }
+        let (since, touched, unnamed_since) = (now, now, Some(now));
+        Held { place, list, chunks, missing, have_bytes: 0, head: false, since, touched, unnamed_since }
     }
 
-    /// Takes over what the device lists: its head, and these parts.
-    pub fn found(&mut self, parts: &[u32]) {
+    /// Takes over what the device lists: its head, and these parts, ascending. `asked_at`: what came after that may be missing.
+    /// Says whether chunks that were here are not.
+    pub fn found(&mut self, parts: &[u32], asked_at: Millis) -> bool {
         self.head = true;
         parts.iter().for_each(|part| self.put(part.wrapping_sub(1)));
+        if self.touched >= asked_at {
+            return false;
+        }
+        let (before, mut parts) = (self.missing, parts.iter().peekable());
+        for chunk in 0..self.list.chunks() {
+            while parts.next_if(|part| **part <= chunk).is_some() {}
+            if parts.peek().is_none_or(|part| **part > chunk + 1) {
+                self.lose(chunk);
+            }
+        }
+        self.missing > before
     }
 
     /// Everything of it is durable.
@@ -63,13 +79,15 @@ impl Held {
         }
     }
 
-    /// A chunk that was here is not.
-    pub fn lose(&mut self, chunk: u32) {
-        if let Some(state) = self.chunks.get_mut(chunk as usize).filter(|state| **state == Chunk::Here) {
-            *state = Chunk::Missing;
+    /// A chunk that was here is not; says whether it was.
+    pub fn lose(&mut self, chunk: u32) -> bool {
+        let here = self.chunks.get_mut(chunk as usize).filter(|state| **state == Chunk::Here);
+        let lost = here.map(|state| *state = Chunk::Missing).is_some();
+        if lost {
             self.missing += 1;
             self.have_bytes -= self.list.chunk_bytes(chunk) as u64;
         }
+        lost
     }
 
     /// A chunk that was asked for will not come.
@@ -102,6 +120,22 @@ impl Held {
         self.chunks.get(chunk as usize) == Some(&Chunk::Here)
     }
 
+    /// Returns the next durable part from a place on, the head included.
+    pub fn next_part(&self, from: u32) -> Option<u32> {
+        if from == HEAD_PART && self.head {
+            return Some(HEAD_PART);
+        }
+        let first = from.saturating_sub(1);
+        let behind = self.chunks.get(first as usize..)?;
+        let offset = behind.iter().position(|chunk| *chunk == Chunk::Here)?;
+        Some(first + offset as u32 + 1)
+    }
+
+    /// Returns how many parts are durable, the head included.
+    pub fn parts(&self) -> u64 {
+        u64::from(self.head) + u64::from(self.list.chunks() - self.missing)
+    }
+
     /// Says whether all of it is durable.
     pub fn is_whole(&self) -> bool {
         self.head && self.missing == 0
@@ -122,16 +156,19 @@ impl Held {
 #[derive(Debug)]
 pub struct Stray {
     parts: usize,
+    /// It has a head that cannot be read.
+    pub head_damaged: bool,
     /// Since when nothing has come to it.
     pub still_since: Millis,
 }
 
 impl Stray {
     /// Notes what was found in a place.
-    pub fn note(strays: &mut SmallMap<BlobPlace, Stray>, place: BlobPlace, parts: usize, now: Millis) {
-        let stray = strays.or_insert_with(place, || Stray { parts, still_since: now });
+    pub fn note(strays: &mut SmallMap<BlobPlace, Stray>, place: BlobPlace, parts: usize, now: Millis) -> &mut Stray {
+        let stray = strays.or_insert_with(place, || Stray { parts, head_damaged: false, still_since: now });
         if stray.parts != parts {
-            *stray = Stray { parts, still_since: now };
+            (stray.parts, stray.still_since) = (parts, now);
         }
+        stray
     }
 }

@@ -110,7 +110,8 @@ impl<S: Store> Engine<S> {
     /// Starts to count, if that is wanted.
     pub(super) fn start_naming(&mut self) {
         let blobs = &mut self.blobs;
-        let fetching = !blobs.fetches.is_empty() || (blobs.auto_fetch && self.network.may_link);
+        let fetching =
+            !blobs.fetches.is_empty() || !blobs.broken.is_empty() || (blobs.auto_fetch && self.network.may_link);
         let keeping = self.may_compact && !blobs.held.is_empty();
         if matches!(blobs.names.scan, Scan::Idle) && (fetching || keeping) {
             blobs.names.scan = Scan::Running(None);

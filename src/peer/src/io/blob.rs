@@ -7,6 +7,7 @@ use store::{BlobDeviceNow, BlobListing, BlobPlace, DeviceError};
 use value::{BlobId, ChunkList, Failure};
 
 use super::Ticket;
+pub use crate::blob::BlobWalk;
 
 /// What an application asks. Names in alphabetical order.
 #[derive(Debug)]
@@ -36,6 +37,13 @@ pub enum BlobRequest {
         /// Length and hashes.
         list: ChunkList,
     },
+    /// Asks for the next whole blob in the order of ids. Reply: `BlobNext`.
+    Next {
+        /// Of the reply.
+        ticket: Ticket,
+        /// Behind this one; `None` for the first.
+        after: Option<BlobId>,
+    },
     /// Reads a chunk of a blob that is here. Reply: `BlobChunk`.
     Read {
         /// Of the reply.
@@ -51,6 +59,13 @@ pub enum BlobRequest {
     Stop {
         /// Of the fetch.
         ticket: Ticket,
+    },
+    /// Checks the next part of all that is here. Reply: `BlobsWalked`.
+    Walk {
+        /// Of the reply.
+        ticket: Ticket,
+        /// How far it is.
+        walk: Box<BlobWalk>,
     },
 }
 

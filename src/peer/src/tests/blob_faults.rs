@@ -11,7 +11,7 @@ use super::harness::{BIG, World};
 use crate::io::{BlobRequest, Input, LinkId, Reply};
 
 /// Flips a bit of a chunk on a node's device.
-fn damage(world: &mut World, number: usize, part: u32) {
+pub fn damage(world: &mut World, number: usize, part: u32) {
     let blobs = &world.nodes[number].blobs;
     let place = blobs.blob_list_now().expect("memory works")[0].place;
     let mut bytes = blobs.blob_read_now(place, part).expect("memory works").expect("it is there");

@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 
 use crate::record::DocState;
-use store::{Content, Durability, Key};
-use value::{CollectionName, DecodeError, DocId, ErrorCode, Failure, Millis, Object, Value};
+use store::blob_device::decode_head;
+use store::{BlobDeviceNow, Content, Durability, Key};
+use value::blob::{BLOB_BYTES_MAX, BLOB_CHUNK_BYTES};
+use value::{BlobId, CollectionName, DecodeError, DocId, ErrorCode, Failure, Millis, Object, Value};
 
+use super::blob::{content, list};
+use super::blob_faults::damage;
 use super::harness::{BIG, World};
 use crate::EngineContent;
 use crate::backup::{START, Section};
-use crate::io::{Input, ObserverId, Page, PageDocuments, PageForm, PageRequest, Reply};
+use crate::io::{BlobRequest, Input, ObserverId, Page, PageDocuments, PageForm, PageRequest, Reply};
 
 fn page(world: &mut World, number: usize, request: PageRequest) -> Page {
     let ticket = world.ticket();
@@ -193,8 +197,20 @@ fn sample() -> Vec<Section> {
     vec![
         Section::Head { database: "d".into(), time: Millis(1_700_000_000_000), version: "0.1.0".into() },
         Section::Documents(docs),
-        Section::End { documents: 3, sections: 2 },
+        Section::Attachment(list(b"seven77")),
+        Section::Chunk(b"seven77".to_vec()),
+        Section::Attachment(list(b"")),
+        Section::Attachment(list(&[7; BLOB_CHUNK_BYTES + 1])),
+        Section::Abandoned,
+        Section::End { documents: 3, sections: 7 },
     ]
+}
+
+/// What a file of format 1 held.
+fn old_sample() -> Vec<Section> {
+    let mut sections: Vec<Section> = sample().drain(..2).collect();
+    sections.push(Section::End { documents: 3, sections: 2 });
+    sections
 }
 
 #[test]
@@ -230,14 +246,72 @@ fn content_with_a_right_checksum_never_panics() {
     }
 }
 
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/export").join(name)
+}
+
 /// Goal: files of every released version stay readable. Method: a file that was written once; SHOAL_BLESS writes it.
 #[test]
 fn the_golden_file_is_read_and_written_alike() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/export/export-1.bin");
+    let path = golden("export-2.bin");
     let written: Vec<u8> = START.iter().copied().chain(sample().iter().flat_map(Section::encode)).collect();
     if std::env::var_os("SHOAL_BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &written).unwrap();
     }
     assert_eq!(std::fs::read(&path).unwrap(), written);
+}
+
+#[test]
+fn sections_of_format_1_are_read_as_ever() {
+    let file = std::fs::read(golden("export-1.bin")).unwrap();
+    assert_eq!(&file[..5], b"SHEX\x01");
+    let (mut rest, mut sections) = (&file[5..], Vec::new());
+    while let Some(length) = rest.get(1..5) {
+        let whole = 9 + u32::from_be_bytes(length.try_into().unwrap()) as usize;
+        sections.push(Section::decode(&rest[..whole]).unwrap());
+        rest = &rest[whole..];
+    }
+    assert_eq!(sections, old_sample());
+}
+
+#[test]
+fn lists_and_chunks_that_cannot_be_are_refused_before_they_take_memory() {
+    let section = |kind: u8, body: &[u8]| {
+        let mut bytes = [[kind].as_slice(), &(body.len() as u32).to_be_bytes(), body].concat();
+        bytes.extend(value::checksum(&bytes).to_be_bytes());
+        Section::decode(&bytes)
+    };
+    assert_eq!(section(4, &u64::MAX.to_be_bytes()), Err(DecodeError::Limit("attachment")));
+    assert_eq!(section(4, &(BLOB_BYTES_MAX + 1).to_be_bytes()), Err(DecodeError::Limit("attachment")));
+    assert_eq!(section(4, &1u64.to_be_bytes()), Err(DecodeError::End));
+    assert!(section(4, &[0; 9]).is_err(), "more than its length has hashes");
+    assert_eq!(section(5, b""), Err(DecodeError::End));
+    assert_eq!(section(5, &[0; BLOB_CHUNK_BYTES + 1]), Err(DecodeError::Limit("chunk")));
+    assert!(section(5, &[0; BLOB_CHUNK_BYTES]).is_ok());
+    assert!(section(6, b"a").is_err());
+    assert!(section(7, b"").is_err());
+}
+
+#[test]
+fn whole_blobs_are_named_one_after_the_other() {
+    let mut world = World::new(1);
+    let mut ids: Vec<BlobId> = (1..5).map(|seed| world.create_blob(1, &content(seed, seed * 100))).collect();
+    ids.sort_unstable();
+    damage(&mut world, 1, 1);
+    let damaged = world.nodes[1].blobs.blob_list_now().unwrap()[0].head.clone().unwrap();
+    let damaged = decode_head(&damaged).unwrap().id();
+    let ticket = world.ask_blob(1, |ticket| BlobRequest::Read { ticket, id: damaged, chunk: 0 });
+    assert!(matches!(world.answer(1, ticket), Some(Err(_))));
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let ticket = world.ask_blob(1, |ticket| BlobRequest::Next { ticket, after });
+        let Some(Ok(Reply::BlobNext(next))) = world.answer(1, ticket) else { panic!("a request is answered") };
+        let Some((id, list)) = next else { break };
+        assert_eq!(list.id(), id);
+        found.push(id);
+        after = Some(id);
+    }
+    ids.retain(|id| *id != damaged);
+    assert_eq!(found, ids, "without the one of which a chunk was given up");
 }

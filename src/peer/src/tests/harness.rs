@@ -38,6 +38,8 @@ pub struct Node {
     /// How often a part of a blob was read or written.
     pub blob_reads: usize,
     pub blob_writes: usize,
+    /// Parts of blobs that were given up.
+    pub given_up: Vec<String>,
     /// Bytes of blobs that the application was last told to be here.
     pub progress: Vec<u64>,
     config: Config,
@@ -104,6 +106,7 @@ fn node(config: Config, log: Vec<(Seq, Vec<u8>)>, now: Millis) -> Node {
         blobs: MemoryDevice::new(),
         blob_reads: 0,
         blob_writes: 0,
+        given_up: Vec::new(),
         progress: Vec::new(),
         config,
     }
@@ -366,6 +369,7 @@ impl World {
         match output {
             Output::AuthenticationRequired { .. } => node.asked_for_credentials += 1,
             Output::Blob(task) => self.blob_task(number, task),
+            Output::BlobDamaged { what } => node.given_up.push(what),
             Output::BlobProgress { have_bytes, .. } => node.progress.push(have_bytes),
             Output::Close { link, .. } => {
                 if let Some(far) = self.links.remove(&(number, link)) {

@@ -4,6 +4,7 @@
 
 mod blob;
 mod blob_faults;
+mod blob_walk;
 mod columns;
 mod commands;
 mod export;

@@ -283,6 +283,7 @@ impl Shared {
                 return;
             }
             Output::AuthenticationRequired { .. }
+            | Output::BlobDamaged { .. }
             | Output::BlobProgress { .. }
             | Output::Dial { .. }
             | Output::FieldChanged { .. }
