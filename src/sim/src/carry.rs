@@ -12,6 +12,7 @@ use crate::cluster::{Cluster, Event};
 use crate::contract::{INPUTS_PER_MS_MAX, OUTPUTS_MAX};
 use crate::disk::Operation;
 use crate::machine;
+use crate::medium::Reach;
 use crate::options::Class;
 use crate::plant::Plant;
 use crate::rng::Rng;
@@ -173,10 +174,11 @@ impl Cluster {
 
     /// Makes the link that was dialled for, if the other end is there.
     pub fn dialled(&mut self, node: usize, target: DialTarget) {
-        let (other, kind) = match &target {
-            DialTarget::BigPeer { .. } => (self.profile.big_peer.then_some(0), LinkKind::WebSocket),
+        let (other, kind, reach) = match &target {
+            DialTarget::BigPeer { .. } => (self.profile.big_peer.then_some(0), LinkKind::WebSocket, Reach::Server),
             DialTarget::Peer { peer, .. } => {
-                (machine::store_of(peer).and_then(|store| self.net_holder(store)), LinkKind::WebRtc)
+                let other = machine::store_of(peer).and_then(|store| self.net_holder(store));
+                (other, LinkKind::WebRtc, Reach::Near)
             }
         };
         let cutoff = self.plant == Some(Plant::Cutoff) && self.healed;
@@ -192,7 +194,8 @@ impl Cluster {
             return;
         };
         self.stats.links += 1;
-        let link = LinkId(self.network.connect(node, other));
+        let link = LinkId(self.network.connect(node, other, reach));
+        self.trace.note(self.now, &format!("link {} is {}", link.0, self.network.medium(link.0)));
         self.deliver(other, Input::LinkUp { link, kind, target: None });
         self.deliver(node, Input::LinkUp { link, kind, target: Some(target) });
     }

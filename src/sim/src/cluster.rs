@@ -13,6 +13,7 @@ use value::{ErrorCode, Millis, PeerKey};
 
 use crate::check::{self, Checker};
 use crate::disk::{Crash, Mood};
+use crate::medium::Media;
 use crate::model::Model;
 use crate::network::{Arrival, Due, Network};
 use crate::node::Node;
@@ -137,7 +138,7 @@ impl Cluster {
             now: Millis(0),
             queue: Default::default(),
             nodes,
-            network: Network::new(Rng::named(seed ^ chance, "network"), profile.weather),
+            network: Network::new(Rng::named(seed ^ chance, "network"), Media::draw(seed, &profile)),
             model: Model::default(),
             workload: Workload::new(seed, &profile),
             faults,

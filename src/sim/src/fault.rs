@@ -153,6 +153,7 @@ impl Cluster {
     pub fn heal(&mut self) {
         self.trace.note(self.now, "healed");
         self.healed = true;
+        self.network.calm();
         self.end_partition();
         for node in 0..self.nodes.len() {
             self.nodes[node].disk.mood = Mood::Healthy;

@@ -24,6 +24,7 @@ mod fault;
 mod index;
 mod lossy;
 mod machine;
+mod medium;
 mod model;
 mod network;
 mod node;

@@ -24,6 +24,8 @@ pub enum Class {
     Indexes,
     /// Inserts as of the beginning of time.
     Initial,
+    /// Links of different kinds: slow, narrow, bad.
+    Media,
     /// Links between Small Peers beside the Big Peer.
     Mesh,
     /// Partitions.
@@ -44,7 +46,7 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 15] = [
+    pub const ALL: [(&str, Class); 16] = [
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
         ("deletes", Class::Deletes),
@@ -52,6 +54,7 @@ impl Class {
         ("evictions", Class::Evictions),
         ("indexes", Class::Indexes),
         ("initial", Class::Initial),
+        ("media", Class::Media),
         ("mesh", Class::Mesh),
         ("partitions", Class::Partitions),
         ("partial", Class::Partial),
@@ -95,7 +98,7 @@ pub struct Profile {
     pub tabs: usize,
     /// Whether Small Peers hear of each other without a server.
     pub near: bool,
-    /// How the wires behave.
+    /// How wires behave that have no medium of their own.
     pub weather: Weather,
     /// How long the disk takes at most, milliseconds.
     pub disk_ms_max: u64,

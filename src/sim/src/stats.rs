@@ -40,6 +40,9 @@ stats! {
     lost_commits "commits lost in power cuts and kills";
     partitions "partitions";
     cuts "links cut";
+    breaks "links that broke by themselves";
+    resent "frames sent again";
+    queued_ms "milliseconds that frames waited behind others";
     disk_faults "disk faults";
     loads "loads";
     maintenance "flushes and merges";
