@@ -10,7 +10,7 @@ use value::{ErrorCode, Failure, Value};
 
 use crate::check::{self, Checker};
 use crate::cluster::{Cluster, Event};
-use crate::document::{GROUPED, WILD};
+use crate::document::{GROUPED, OF_VALUES, RICH, WILD};
 use crate::model::{Effect, Fate};
 use crate::node::Request;
 use crate::options::Class;
@@ -40,7 +40,13 @@ impl Cluster {
     }
 
     fn shown(&mut self, node: usize, collection: usize, whole: bool, rows: &[Value]) {
-        if collection != WILD
+        if collection == RICH
+            && let Err(fault) = self.rich.see(node, rows)
+        {
+            self.fail(Checker::Rich, format!("peer {node}: {fault}"));
+        }
+        if collection < OF_VALUES
+            && collection != WILD
             && let Err(fault) = self.model.see(node, collection, rows)
         {
             self.fail(Checker::Loss, format!("peer {node}: {fault}"));
@@ -95,6 +101,12 @@ impl Cluster {
         disk || self.nodes[node].broken
             || match request {
                 Request::Login => true,
+                // The place of a splice may be gone by then.
+                Request::Write(Some(number))
+                    if code == ErrorCode::StoreCrdt && self.model.writes[*number].collection == RICH =>
+                {
+                    true
+                }
                 Request::Transacted(_) | Request::Write(_) => {
                     matches!(code, ErrorCode::StoreIdentifierConflict | ErrorCode::StoreTransactionConflict)
                 }
@@ -160,6 +172,7 @@ impl Cluster {
         };
         if matches!(fate, Fate::Acknowledged(_)) && self.model.writes[number].effect != Effect::Evict {
             self.stats.writes += 1;
+            self.stats.edits += u64::from(self.model.writes[number].collection == RICH);
         }
         self.model.settle(number, fate, touched, self.now);
     }

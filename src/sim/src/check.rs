@@ -10,7 +10,7 @@ use value::{Millis, Value, cbor};
 
 use crate::check_loss;
 use crate::cluster::Cluster;
-use crate::document::{self, COLLECTIONS, MODELLED};
+use crate::document::{self, COLLECTIONS, MODELLED, RICH};
 
 /// What found a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Checker {
     Observers,
     /// The engine panicked.
     Panic,
+    /// An insertion into a text or a list is missing, doubled or torn.
+    Rich,
     /// Frames or commits without a cause.
     Silence,
     /// A peer does not start from its disk.
@@ -58,11 +60,12 @@ type Verdict = fn(&Cluster) -> Result<(), String>;
 impl Cluster {
     /// Judges the final rows of all peers.
     pub fn judge(&mut self) {
-        let verdicts: [(Checker, Verdict); 5] = [
+        let verdicts: [(Checker, Verdict); 6] = [
             (Checker::Contract, answered),
             (Checker::Liveness, live),
             (Checker::Convergence, converged),
             (Checker::Loss, kept),
+            (Checker::Rich, edited),
             (Checker::Observers, observed),
         ];
         for (checker, verdict) in verdicts {
@@ -107,7 +110,8 @@ fn live(cluster: &Cluster) -> Result<(), String> {
 }
 
 fn converged(cluster: &Cluster) -> Result<(), String> {
-    for (collection, name) in COLLECTIONS.iter().enumerate() {
+    for collection in cluster.profile.collections() {
+        let name = COLLECTIONS[collection];
         let reference = by_key(&cluster.nodes[0].final_rows[&collection]);
         for (node, peer) in cluster.nodes.iter().enumerate().skip(1) {
             let rows = by_key(&peer.final_rows[&collection]);
@@ -139,6 +143,10 @@ fn kept(cluster: &Cluster) -> Result<(), String> {
         check_loss::check(&cluster.model, collection, &rows)?;
     }
     Ok(())
+}
+
+fn edited(cluster: &Cluster) -> Result<(), String> {
+    cluster.nodes[0].final_rows.get(&RICH).map_or(Ok(()), |rows| cluster.rich.check(&cluster.model, rows))
 }
 
 fn observed(cluster: &Cluster) -> Result<(), String> {

@@ -10,7 +10,7 @@ use store::Durability;
 use value::Object;
 
 use crate::cluster::{Cluster, Event};
-use crate::document::{COLLECTIONS, GROUPED, PARTIAL, PLAIN, WILD};
+use crate::document::{self, COLLECTIONS, GROUPED, OF_VALUES, PARTIAL, PLAIN, RICH, WILD};
 use crate::machine::TOKEN;
 use crate::node::{Interest, Planned, Request, Transaction, Watch};
 use crate::options::Class;
@@ -78,6 +78,7 @@ impl Cluster {
         }
         self.stats.statements += 1;
         self.step_index(node);
+        self.step_rich(node);
         match action {
             0 => self.write(node, collection),
             1 => self.begin(node),
@@ -163,9 +164,9 @@ impl Cluster {
     }
 
     /// Reads all documents of a collection.
-    fn look(&mut self, node: usize, collection: usize) {
+    pub fn look(&mut self, node: usize, collection: usize) {
         let ticket = self.ticket(node, Request::Read(collection));
-        self.select(node, ticket, format!("SELECT * FROM {}", COLLECTIONS[collection]));
+        self.select(node, ticket, format!("SELECT * FROM {}", document::source(collection)));
     }
 
     /// Runs a query.
@@ -190,12 +191,17 @@ impl Cluster {
         if self.profile.is_big_peer(node) {
             return;
         }
-        for collection in 0..COLLECTIONS.len() {
+        for collection in 0..OF_VALUES {
             if self.profile.everything || self.workload.rng().chance(800) {
                 let interest = self.some_interest(collection);
                 let subscription = SubscriptionId(self.next_id());
                 self.nodes[node].interests.insert(subscription, interest);
             }
+        }
+        if self.profile.rich && (self.profile.everything || self.rich.rng().chance(800)) {
+            let subscription = SubscriptionId(self.next_id());
+            let interest = Interest { collection: RICH, text: query(RICH, None), part: None };
+            self.nodes[node].interests.insert(subscription, interest);
         }
     }
 
@@ -206,7 +212,7 @@ impl Cluster {
     }
 
     fn choose_watches(&mut self, node: usize) {
-        for (collection, name) in COLLECTIONS.iter().enumerate() {
+        for (collection, name) in COLLECTIONS.iter().enumerate().take(OF_VALUES) {
             let part = (collection == PARTIAL && self.workload.rng().chance(400)).then_some(1);
             if self.workload.rng().chance(800) {
                 let observer = ObserverId(self.next_id());
@@ -219,6 +225,15 @@ impl Cluster {
                 let shape = self.workload.rng().below(COMPUTED.len() as u64) as usize;
                 let text = COMPUTED[shape].replace("{c}", name);
                 let watch = Watch { collection, text, whole: false, computed: true, last: None };
+                self.nodes[node].watches.insert(observer, watch);
+            }
+        }
+        let shapes = [(false, "SELECT * FROM {c}"), (true, "SELECT _id, items, body FROM {c} ORDER BY body DESC, _id")];
+        for (computed, text) in shapes {
+            if self.profile.rich && self.rich.rng().chance(600) {
+                let observer = ObserverId(self.next_id());
+                let text = text.replace("{c}", document::source(RICH));
+                let watch = Watch { collection: RICH, text, whole: false, computed, last: None };
                 self.nodes[node].watches.insert(observer, watch);
             }
         }

@@ -19,6 +19,7 @@ use crate::network::{Arrival, Due, Network};
 use crate::node::Node;
 use crate::options::{Class, Options, Profile};
 use crate::plant::Plant;
+use crate::rich::Rich;
 use crate::rng::Rng;
 use crate::stats::Stats;
 use crate::tabs::News;
@@ -92,6 +93,8 @@ pub struct Cluster {
     pub disks: Rng,
     /// Chance of indexes.
     pub indexes: Rng,
+    /// What clients know of texts and lists.
+    pub rich: Rich,
     /// What happened.
     pub trace: Trace,
     /// Counts.
@@ -144,6 +147,7 @@ impl Cluster {
             faults,
             disks: Rng::named(seed, "disks"),
             indexes: Rng::named(seed, "indexes"),
+            rich: Rich::new(seed),
             trace: Trace::new(options.lines),
             stats: Stats::default(),
             failure: None,

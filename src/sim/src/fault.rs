@@ -84,6 +84,7 @@ impl Cluster {
         self.stats.lost_commits += lost.len() as u64;
         self.model.crash(node, crash, lost);
         self.nodes[node].forget();
+        self.rich.forget(node);
         self.resign(node);
         let notices = self.network.vanish(node, self.now);
         self.all_due(notices);

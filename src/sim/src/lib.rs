@@ -31,6 +31,7 @@ mod node;
 mod options;
 mod plant;
 mod queue;
+mod rich;
 mod rng;
 mod run;
 mod shrink;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::document::{OF_VALUES, RICH};
 use crate::network::Weather;
 use crate::plant::Plant;
 use crate::rng::Rng;
@@ -34,6 +35,8 @@ pub enum Class {
     Partial,
     /// Power cuts.
     Power,
+    /// Edits of texts and lists.
+    Rich,
     /// Clocks that are wrong.
     Skew,
     /// Stores that two tabs have open.
@@ -46,7 +49,7 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 16] = [
+    pub const ALL: [(&str, Class); 17] = [
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
         ("deletes", Class::Deletes),
@@ -59,6 +62,7 @@ impl Class {
         ("partitions", Class::Partitions),
         ("partial", Class::Partial),
         ("power", Class::Power),
+        ("rich", Class::Rich),
         ("skew", Class::Skew),
         ("tabs", Class::Tabs),
         ("transactions", Class::Transactions),
@@ -116,6 +120,8 @@ pub struct Profile {
     pub ids: i64,
     /// Extra length of some values, bytes.
     pub padding: usize,
+    /// Whether texts and lists are edited.
+    pub rich: bool,
     /// Whether all peers subscribe to all collections.
     pub everything: bool,
     /// Whether peers are told when the network is back.
@@ -160,6 +166,7 @@ impl Profile {
             log_keep_bytes: *rng.pick(&[500, 4_000, 8_000_000]),
             ids: *rng.pick(&[2, 4, 6]),
             padding: *rng.pick(&[0, 0, 20, 300, 6_000, 15_000]),
+            rich: Rng::named(seed, "rich").chance(350) && !without.contains(&Class::Rich),
             everything: everything || !big_peer,
             told_online: rng.chance(500),
             without,
@@ -175,6 +182,11 @@ impl Profile {
     /// Says whether a class takes part.
     pub fn has(&self, class: Class) -> bool {
         !self.without.contains(&class)
+    }
+
+    /// Returns the collections that take part.
+    pub fn collections(&self) -> Vec<usize> {
+        (0..OF_VALUES).chain(self.rich.then_some(RICH)).collect()
     }
 
     /// Returns the node whose store an engine has open: its own, or for a second tab that of the first.

@@ -29,6 +29,8 @@ pub enum Plant {
     LyingDisk,
     /// An engine panics.
     Panic,
+    /// A character of an insertion into a text is dropped, and the statement is answered as if it were there.
+    TornSplice,
     /// A statement is answered by an error that says the engine is at fault.
     WrongError,
 }

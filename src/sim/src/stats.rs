@@ -29,6 +29,7 @@ stats! {
     events "events";
     statements "client actions";
     writes "acknowledged writes";
+    edits "acknowledged edits of texts and lists";
     transactions "transactions";
     commits "commits";
     frames "frames";

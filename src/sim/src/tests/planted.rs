@@ -21,6 +21,11 @@ fn a_lost_row_of_an_index_is_caught() {
 }
 
 #[test]
+fn a_torn_insertion_into_a_text_is_caught() {
+    is_caught(Plant::TornSplice, &[Checker::Rich]);
+}
+
+#[test]
 fn a_lost_frame_is_caught() {
     is_caught(Plant::LostFrame, &[Checker::Convergence, Checker::Loss, Checker::Liveness]);
 }
