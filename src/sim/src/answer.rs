@@ -10,7 +10,7 @@ use value::{ErrorCode, Failure, Value};
 
 use crate::check::{self, Checker};
 use crate::cluster::{Cluster, Event};
-use crate::document::{GROUPED, OF_VALUES, RICH, WILD};
+use crate::document::{ATTACHED, GROUPED, OF_VALUES, RICH, WILD};
 use crate::model::{Effect, Fate};
 use crate::node::Request;
 use crate::options::Class;
@@ -45,6 +45,9 @@ impl Cluster {
         {
             self.fail(Checker::Rich, format!("peer {node}: {fault}"));
         }
+        if collection == ATTACHED {
+            self.attachments.see(node, rows);
+        }
         if collection < OF_VALUES
             && collection != WILD
             && let Err(fault) = self.model.see(node, collection, rows)
@@ -73,6 +76,7 @@ impl Cluster {
         match request {
             Request::Begin => self.begun(node, result),
             Request::End => self.ended(node, result),
+            Request::Fetch(blob) => self.fetched(node, blob, result),
             Request::FinalRead(collection) => {
                 if let Ok(Reply::Rows { rows, .. }) = result {
                     self.shown(node, collection, true, &rows);
@@ -85,11 +89,13 @@ impl Cluster {
                 }
             }
             Request::ChangeIndex | Request::Login | Request::Setup => {}
+            Request::Keep(blob) => self.kept(node, blob, result),
             Request::Read(collection) => {
                 if let Ok(Reply::Rows { rows, .. }) = result {
                     self.shown(node, collection, true, &rows);
                 }
             }
+            Request::ReadChunk(blob, chunk) => self.chunk_read(node, blob, chunk, result),
             Request::Transacted(number) => self.transacted(node, number, result),
             Request::Write(number) => self.written(node, number, result),
         }
@@ -100,6 +106,7 @@ impl Cluster {
         let disk = self.has(Class::Disks) && matches!(code, ErrorCode::StoreBackend | ErrorCode::StoreQuotaExceeded);
         disk || self.nodes[node].broken
             || match request {
+                Request::Fetch(_) | Request::Keep(_) | Request::ReadChunk(..) => self.excuses_blob(request, code),
                 Request::Login => true,
                 // The place of a splice may be gone by then.
                 Request::Write(Some(number))

@@ -146,6 +146,9 @@ impl Cluster {
         if self.plant == Some(Plant::LostFrame) && check::carries_data(&bytes) && self.strikes_often() {
             return;
         }
+        if self.plant == Some(Plant::LostHave) && check::tells_of_blobs(&bytes) {
+            return;
+        }
         let due = self.network.send(link.0, node, bytes, self.now);
         self.all_due(due);
     }

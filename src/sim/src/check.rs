@@ -17,6 +17,8 @@ use crate::document::{self, COLLECTIONS, MODELLED, RICH};
 pub enum Checker {
     /// A request was answered by an error that it should not get.
     Answers,
+    /// A blob is gone, never comes, or has other bytes.
+    Blobs,
     /// The engine broke its contract with the skin.
     Contract,
     /// Peers hold different documents.
@@ -204,6 +206,11 @@ pub fn groups_are_whole(rows: &[Value]) -> Result<(), String> {
 /// Says whether a message of a link is a sign of life and nothing else.
 pub fn is_quiet(bytes: &[u8]) -> bool {
     matches!(message(bytes), Some(Message::Ping | Message::Pong | Message::Presence { .. }))
+}
+
+/// Says whether a message of a link tells of blobs that the other side wants.
+pub fn tells_of_blobs(bytes: &[u8]) -> bool {
+    matches!(message(bytes), Some(Message::Blob(sync::BlobMessage::Have { .. })))
 }
 
 /// Says whether a message of a link carries documents.

@@ -10,7 +10,7 @@ use store::Durability;
 use value::Object;
 
 use crate::cluster::{Cluster, Event};
-use crate::document::{self, COLLECTIONS, GROUPED, OF_VALUES, PARTIAL, PLAIN, RICH, WILD};
+use crate::document::{self, ATTACHED, COLLECTIONS, GROUPED, OF_VALUES, PARTIAL, PLAIN, RICH, WILD};
 use crate::machine::TOKEN;
 use crate::node::{Interest, Planned, Request, Transaction, Watch};
 use crate::options::Class;
@@ -33,6 +33,7 @@ impl Cluster {
             self.choose_watches(node);
         }
         self.elect(self.store_of(node));
+        self.set_blobs_up(node);
         let early = self.workload.rng().chance(500);
         if early {
             self.deliver(node, Input::SyncOn(true));
@@ -45,6 +46,24 @@ impl Cluster {
         }
         if !early {
             self.deliver(node, Input::SyncOn(true));
+        }
+    }
+
+    /// Says how long blobs live, and whether they are fetched unasked; a setting ends with the process.
+    fn set_blobs_up(&mut self, node: usize) {
+        if !self.profile.blobs {
+            return;
+        }
+        let mut settings = Vec::new();
+        if self.profile.blob_gc_secs > 0 {
+            settings.push(format!("attachments_gc_interval_secs = {}", self.profile.blob_gc_secs));
+        }
+        if self.profile.blob_auto_fetch == Some(self.store_of(node)) {
+            settings.push("attachments_auto_fetch = true".to_owned());
+        }
+        for setting in settings {
+            let ticket = self.ticket(node, Request::Setup);
+            self.select(node, ticket, format!("ALTER SYSTEM SET {setting}"));
         }
     }
 
@@ -79,6 +98,7 @@ impl Cluster {
         self.stats.statements += 1;
         self.step_index(node);
         self.step_rich(node);
+        self.step_attachment(node);
         match action {
             0 => self.write(node, collection),
             1 => self.begin(node),
@@ -198,10 +218,15 @@ impl Cluster {
                 self.nodes[node].interests.insert(subscription, interest);
             }
         }
-        if self.profile.rich && (self.profile.everything || self.rich.rng().chance(800)) {
-            let subscription = SubscriptionId(self.next_id());
-            let interest = Interest { collection: RICH, text: query(RICH, None), part: None };
-            self.nodes[node].interests.insert(subscription, interest);
+        let everything = self.profile.everything;
+        let rich = self.profile.rich && (everything || self.rich.rng().chance(800));
+        let attached = self.profile.blobs && (everything || self.attachments.rng().chance(800));
+        for (collection, wanted) in [(RICH, rich), (ATTACHED, attached)] {
+            if wanted {
+                let subscription = SubscriptionId(self.next_id());
+                let interest = Interest { collection, text: query(collection, None), part: None };
+                self.nodes[node].interests.insert(subscription, interest);
+            }
         }
     }
 

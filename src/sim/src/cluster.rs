@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use peer::io::{DialTarget, Input, LinkId, SignalPath};
 use value::{ErrorCode, Millis, PeerKey};
 
+use crate::attachment::Attachments;
 use crate::check::{self, Checker};
 use crate::disk::{Crash, Mood};
 use crate::medium::Media;
@@ -95,6 +96,8 @@ pub struct Cluster {
     pub indexes: Rng,
     /// What clients know of texts and lists.
     pub rich: Rich,
+    /// What clients know of blobs.
+    pub attachments: Attachments,
     /// What happened.
     pub trace: Trace,
     /// Counts.
@@ -135,6 +138,7 @@ impl Cluster {
             let skew_ms = nodes[profile.store_of(tab)].skew_ms;
             nodes.push(Node { skew_ms, ..Node::default() });
         }
+        nodes[0].disk.blobs_are_synced = profile.big_peer;
         Cluster {
             seed,
             plant: options.plant,
@@ -148,6 +152,7 @@ impl Cluster {
             disks: Rng::named(seed, "disks"),
             indexes: Rng::named(seed, "indexes"),
             rich: Rich::new(seed),
+            attachments: Attachments::new(seed),
             trace: Trace::new(options.lines),
             stats: Stats::default(),
             failure: None,

@@ -6,7 +6,7 @@
 use value::{Object, Value};
 
 /// The collections, by index.
-pub const COLLECTIONS: [&str; 5] = ["a", "b", "t", "w", "r"];
+pub const COLLECTIONS: [&str; 6] = ["a", "b", "t", "w", "r", "x"];
 /// So many of them, the first, hold plain values and are in every run.
 pub const OF_VALUES: usize = 4;
 /// Plain documents.
@@ -21,6 +21,10 @@ pub const WILD: usize = 3;
 pub const RICH: usize = 4;
 /// What declares them in a statement.
 pub const RICH_SOURCE: &str = "COLLECTION r (body TEXT, items LIST)";
+/// Documents that name attachments, see `attachment`.
+pub const ATTACHED: usize = 5;
+/// What declares them in a statement.
+pub const ATTACHED_SOURCE: &str = "COLLECTION x (f ATTACHMENT)";
 /// The collections that the model keeps account of.
 pub const MODELLED: [usize; 3] = [PLAIN, PARTIAL, GROUPED];
 
@@ -69,6 +73,7 @@ impl Code {
 /// Returns what stands behind FROM for a collection.
 pub fn source(collection: usize) -> &'static str {
     match collection {
+        ATTACHED => ATTACHED_SOURCE,
         RICH => RICH_SOURCE,
         _ => COLLECTIONS[collection],
     }

@@ -58,6 +58,9 @@ impl Cluster {
             self.nodes[store].disk.leave(node, local, &mut self.disks);
             self.went_down(node, crash, &[]);
         } else {
+            if self.plant == Some(Plant::ForgottenBlob) {
+                self.nodes[store].disk.lose_blobs(&mut self.disks);
+            }
             let lost = self.nodes[store].disk.crash(crash, local, &mut self.disks);
             self.went_down(node, crash, &lost);
             for other in others {
@@ -85,6 +88,9 @@ impl Cluster {
         self.model.crash(node, crash, lost);
         self.nodes[node].forget();
         self.rich.forget(node);
+        let store = self.store_of(node);
+        let emptied = crash == Crash::Power && !self.nodes[store].disk.blobs_are_synced;
+        self.attachments.forget(node, emptied.then_some(store));
         self.resign(node);
         let notices = self.network.vanish(node, self.now);
         self.all_due(notices);

@@ -12,8 +12,10 @@
 //! simulation for the idea.
 
 mod answer;
+mod attachment;
 mod carry;
 mod check;
+mod check_blob;
 mod check_loss;
 mod client;
 mod cluster;

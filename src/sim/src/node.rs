@@ -24,14 +24,20 @@ pub enum Request {
     ChangeIndex,
     /// A transaction to end.
     End,
+    /// A blob to be brought here.
+    Fetch(usize),
     /// The documents of a collection at the end of the run.
     FinalRead(usize),
     /// The answer of an observer's query at the end of the run.
     FinalWatch(ObserverId),
+    /// A blob to be kept.
+    Keep(usize),
     /// Credentials to be accepted.
     Login,
     /// All documents of a collection, to look at.
     Read(usize),
+    /// A chunk of a blob that was fetched.
+    ReadChunk(usize, u32),
     /// Something that has to work.
     Setup,
     /// A statement in a transaction, with its number in the model.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::document::{OF_VALUES, RICH};
+use crate::document::{ATTACHED, OF_VALUES, RICH};
 use crate::network::Weather;
 use crate::plant::Plant;
 use crate::rng::Rng;
@@ -11,6 +11,8 @@ use crate::trace::Lines;
 /// A kind of trouble or of statement that can be left out, to find what a failure needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
+    /// Attachments.
+    Attachments,
     /// Processes that end.
     Crashes,
     /// Links that die.
@@ -49,7 +51,8 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 17] = [
+    pub const ALL: [(&str, Class); 18] = [
+        ("attachments", Class::Attachments),
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
         ("deletes", Class::Deletes),
@@ -122,6 +125,12 @@ pub struct Profile {
     pub padding: usize,
     /// Whether texts and lists are edited.
     pub rich: bool,
+    /// Whether there are attachments.
+    pub blobs: bool,
+    /// Interval after which blobs without a name are removed, seconds; 0: the usual one, which no run reaches.
+    pub blob_gc_secs: u64,
+    /// The store that fetches blobs unasked.
+    pub blob_auto_fetch: Option<usize>,
     /// Whether all peers subscribe to all collections.
     pub everything: bool,
     /// Whether peers are told when the network is back.
@@ -148,6 +157,7 @@ impl Profile {
             // The model does not follow an eviction to the other tab.
             without.insert(Class::Evictions);
         }
+        let mut blob_rng = Rng::named(seed, "blobs");
         let big_peer = rng.chance(800);
         let near = rng.chance(500);
         let everything = rng.chance(500) || without.contains(&Class::Partial);
@@ -167,6 +177,9 @@ impl Profile {
             ids: *rng.pick(&[2, 4, 6]),
             padding: *rng.pick(&[0, 0, 20, 300, 6_000, 15_000]),
             rich: Rng::named(seed, "rich").chance(350) && !without.contains(&Class::Rich),
+            blobs: blob_rng.chance(300) && !without.contains(&Class::Attachments),
+            blob_gc_secs: *blob_rng.pick(&[0, 5, 20]),
+            blob_auto_fetch: blob_rng.chance(400).then(|| blob_rng.index(options.peers + usize::from(big_peer))),
             everything: everything || !big_peer,
             told_online: rng.chance(500),
             without,
@@ -186,7 +199,7 @@ impl Profile {
 
     /// Returns the collections that take part.
     pub fn collections(&self) -> Vec<usize> {
-        (0..OF_VALUES).chain(self.rich.then_some(RICH)).collect()
+        (0..OF_VALUES).chain(self.rich.then_some(RICH)).chain(self.blobs.then_some(ATTACHED)).collect()
     }
 
     /// Returns the node whose store an engine has open: its own, or for a second tab that of the first.

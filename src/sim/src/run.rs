@@ -71,6 +71,7 @@ fn play(seed: u64, options: &Options) -> Outcome {
     if cluster.failure.is_none() {
         cluster.judge();
     }
+    cluster.check_blobs();
     cluster.stats += cluster.network.stats;
     Outcome { seed, hash: cluster.trace.hash(), stats: cluster.stats, failure: cluster.failure }
 }

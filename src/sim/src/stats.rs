@@ -30,6 +30,8 @@ stats! {
     statements "client actions";
     writes "acknowledged writes";
     edits "acknowledged edits of texts and lists";
+    blobs "blobs made";
+    fetches "blobs fetched";
     transactions "transactions";
     commits "commits";
     frames "frames";

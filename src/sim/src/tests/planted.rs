@@ -26,6 +26,21 @@ fn a_torn_insertion_into_a_text_is_caught() {
 }
 
 #[test]
+fn a_blob_that_nobody_is_told_of_is_caught() {
+    is_caught(Plant::LostHave, &[Checker::Blobs]);
+}
+
+#[test]
+fn a_blob_with_another_byte_is_caught() {
+    is_caught(Plant::SpoiltChunk, &[Checker::Blobs]);
+}
+
+#[test]
+fn a_blob_that_goes_with_its_process_is_caught() {
+    is_caught(Plant::ForgottenBlob, &[Checker::Blobs]);
+}
+
+#[test]
 fn a_lost_frame_is_caught() {
     is_caught(Plant::LostFrame, &[Checker::Convergence, Checker::Loss, Checker::Liveness]);
 }

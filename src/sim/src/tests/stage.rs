@@ -27,6 +27,7 @@ impl Stage {
         profile.tabs = 0;
         profile.near = false;
         profile.rich = false;
+        profile.blobs = false;
         profile.without.insert(Class::Media);
         profile.weather = Weather { delay_ms_min: 2, jitter_ms_max: 0 };
         profile.disk_ms_max = 1;
