@@ -224,7 +224,11 @@ impl<S: Store> Engine<S> {
             };
             let held = blobs.held.entry(id).or_insert_with(|| Held::new(place, Rc::new(list), now));
             match held.place == place {
-                true => held.found(&parts),
+                true => {
+                    held.found(&parts);
+                    // It was one when another tab had not yet written the head.
+                    blobs.strays.remove(&place);
+                }
                 // Two tabs have made the same blob.
                 false => Stray::note(&mut blobs.strays, place, parts.len(), now),
             }
