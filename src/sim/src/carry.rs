@@ -157,8 +157,8 @@ impl Cluster {
         self.stats.dials += 1;
         let life = self.nodes[node].life;
         if let DialTarget::Peer { .. } = &target
-            && self.profile.big_peer
-            && !self.has(Class::Mesh)
+            && self.profile.big_peers > 0
+            && (!self.has(Class::Mesh) || (self.plant == Some(Plant::NoBridge) && self.profile.big_peers == 2))
         {
             let input = Input::DialFailed { target, code: ErrorCode::SyncUnreachable };
             return self.after(1, Event::Tell { node, life, input });
@@ -178,7 +178,7 @@ impl Cluster {
     /// Makes the link that was dialled for, if the other end is there.
     pub fn dialled(&mut self, node: usize, target: DialTarget) {
         let (other, kind, reach) = match &target {
-            DialTarget::BigPeer { .. } => (self.profile.big_peer.then_some(0), LinkKind::WebSocket, Reach::Server),
+            DialTarget::BigPeer { url } => (machine::big_peer_of(url), LinkKind::WebSocket, Reach::Server),
             DialTarget::Peer { peer, .. } => {
                 let other = machine::store_of(peer).and_then(|store| self.net_holder(store));
                 (other, LinkKind::WebRtc, Reach::Near)
@@ -236,16 +236,34 @@ impl Cluster {
             let middle = manifest.len() / 2;
             manifest[middle] ^= 1;
         }
+        self.move_home(node);
         self.nodes[node].life += 1;
         self.nodes[node].log.head = image.log.last().map_or(Seq(0), |(seq, _)| *seq);
         let seed = Rng::named(self.seed, &format!("engine {node} {}", self.nodes[node].life)).number();
         let local = self.nodes[node].local(self.now);
-        match machine::start((&self.profile, self.plant), node, image, seed, local) {
+        match machine::start((&self.profile, self.plant, self.nodes[store].home), node, image, seed, local) {
             Ok(machine) => self.nodes[node].machine = Some(machine),
             Err(error) => return self.fail(Checker::Start, format!("peer {node} does not start: {error}")),
         }
         self.trace.note(self.now, &format!("peer {node} starts"));
         self.set_up(node);
+    }
+
+    /// Lets the application of a store that is opened choose its Big Peer, when there are two. The first two Small Peers
+    /// never move, so that each Big Peer has one.
+    fn move_home(&mut self, node: usize) {
+        let (store, big_peers) = (self.store_of(node), self.profile.big_peers);
+        let others_up = self.tabs_of(node).into_iter().any(|tab| self.nodes[tab].is_up());
+        if big_peers < 2 || self.profile.is_big_peer(node) || others_up {
+            return;
+        }
+        let number = store - big_peers;
+        let before = self.nodes[store].home;
+        let opened: u64 = self.tabs_of(node).into_iter().map(|tab| self.nodes[tab].life).sum();
+        let mut rng = Rng::named(self.seed, &format!("home {store} {opened}"));
+        let home = if number < big_peers { number } else { rng.index(big_peers) };
+        self.stats.moves += u64::from(opened > 0 && home != before);
+        self.nodes[store].home = home;
     }
 
     /// Lets a planted bug spoil an answer; returns whether it is lost.

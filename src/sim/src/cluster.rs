@@ -138,7 +138,7 @@ impl Cluster {
             let skew_ms = nodes[profile.store_of(tab)].skew_ms;
             nodes.push(Node { skew_ms, ..Node::default() });
         }
-        nodes[0].disk.blobs_are_synced = profile.big_peer;
+        nodes[..profile.big_peers].iter_mut().for_each(|node| node.disk.blobs_are_synced = true);
         Cluster {
             seed,
             plant: options.plant,

@@ -103,6 +103,8 @@ pub struct Interest {
 pub struct Node {
     /// The engine, while the peer is up.
     pub machine: Option<Box<dyn Machine>>,
+    /// The number of its Big Peer; of a second tab: unused.
+    pub home: usize,
     /// Counts the starts.
     pub life: u64,
     /// Its disk; of a second tab: unused.

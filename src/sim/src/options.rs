@@ -31,6 +31,8 @@ pub enum Class {
     Media,
     /// Links between Small Peers beside the Big Peer.
     Mesh,
+    /// Two Big Peers.
+    Parted,
     /// Partitions.
     Partitions,
     /// Subscriptions to a part, or to nothing, and changes of them.
@@ -51,7 +53,7 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 18] = [
+    pub const ALL: [(&str, Class); 19] = [
         ("attachments", Class::Attachments),
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
@@ -62,6 +64,7 @@ impl Class {
         ("initial", Class::Initial),
         ("media", Class::Media),
         ("mesh", Class::Mesh),
+        ("parted", Class::Parted),
         ("partitions", Class::Partitions),
         ("partial", Class::Partial),
         ("power", Class::Power),
@@ -97,8 +100,8 @@ impl Default for Options {
 /// The conditions of one run.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Whether node 0 is a Big Peer.
-    pub big_peer: bool,
+    /// Big Peers: the first so many nodes. None dials another; two are joined by the Small Peers alone.
+    pub big_peers: usize,
     /// All engines, the Big Peer and second tabs included.
     pub nodes: usize,
     /// Second tabs: the last so many engines, of the first so many Small Peers.
@@ -163,7 +166,7 @@ impl Profile {
         let everything = rng.chance(500) || without.contains(&Class::Partial);
         let skew_ms_max = *rng.pick(&[0, 0, 2_000, 120_000, 3_600_000]);
         let mut profile = Profile {
-            big_peer,
+            big_peers: usize::from(big_peer),
             nodes: options.peers + usize::from(big_peer) + tabs,
             tabs,
             near: !big_peer || (near && !without.contains(&Class::Mesh)),
@@ -189,7 +192,19 @@ impl Profile {
             profile.memtable_bytes = *tab_rng.pick(&[600, 2_000, 8_000]);
             profile.log_keep_bytes = *tab_rng.pick(&[200, 500, 4_000]);
         }
+        profile.part_big_peers(seed, options);
         profile
+    }
+
+    /// In some runs there are two Big Peers, and Small Peers of each that are linked to those of the other.
+    fn part_big_peers(&mut self, seed: u64, options: &Options) {
+        let possible = self.big_peers == 1 && options.peers > 1 && self.has(Class::Mesh) && self.has(Class::Parted);
+        if !possible || !Rng::named(seed, "big peers").chance(180) {
+            return;
+        }
+        (self.big_peers, self.nodes) = (2, self.nodes + 1);
+        // Small Peers carry between the two what they subscribe to, and no blobs that they have not fetched.
+        (self.near, self.everything, self.blobs) = (true, true, false);
     }
 
     /// Says whether a class takes part.
@@ -205,13 +220,13 @@ impl Profile {
     /// Returns the node whose store an engine has open: its own, or for a second tab that of the first.
     pub fn store_of(&self, node: usize) -> usize {
         match node.checked_sub(self.nodes - self.tabs) {
-            Some(tab) => tab + usize::from(self.big_peer),
+            Some(tab) => tab + self.big_peers,
             None => node,
         }
     }
 
-    /// Says whether a node is the Big Peer.
+    /// Says whether a node is a Big Peer.
     pub fn is_big_peer(&self, node: usize) -> bool {
-        self.big_peer && node == 0
+        node < self.big_peers
     }
 }

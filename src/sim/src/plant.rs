@@ -31,6 +31,8 @@ pub enum Plant {
     LostRow,
     /// A disk acknowledges before it has written, and crashes.
     LyingDisk,
+    /// No Small Peer of one Big Peer reaches those of the other.
+    NoBridge,
     /// An engine panics.
     Panic,
     /// A chunk of a blob is read with one byte changed.

@@ -34,6 +34,7 @@ stats! {
     fetches "blobs fetched";
     transactions "transactions";
     commits "commits";
+    moves "Small Peers that moved to another Big Peer";
     frames "frames";
     bytes "bytes sent";
     links "links made";

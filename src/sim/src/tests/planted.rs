@@ -86,6 +86,11 @@ fn a_big_peer_that_stays_out_of_reach_is_caught() {
 }
 
 #[test]
+fn two_big_peers_without_a_bridge_are_caught() {
+    is_caught(Plant::NoBridge, &[Checker::Convergence, Checker::Loss]);
+}
+
+#[test]
 fn a_store_that_does_not_open_is_caught() {
     is_caught(Plant::Damage, &[Checker::Start]);
 }

@@ -22,7 +22,7 @@ impl Stage {
     pub fn new(subscriptions: &[&[&str]]) -> Stage {
         let options = Options { peers: subscriptions.len(), steps: 0, ..Options::default() };
         let mut profile = Profile::draw(0, &options);
-        profile.big_peer = true;
+        profile.big_peers = 1;
         profile.nodes = 1 + subscriptions.len();
         profile.tabs = 0;
         profile.near = false;
