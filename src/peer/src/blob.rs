@@ -253,7 +253,11 @@ impl<S: Store> Engine<S> {
             // Two tabs may have made the same blob.
             if held.place != place {
                 Stray::note(&mut blobs.strays, place, parts.len(), now);
-            } else if held.found(&parts, asked_at) {
+                continue;
+            }
+            // It was a stray when another tab had not yet written the head.
+            blobs.strays.remove(&place);
+            if held.found(&parts, asked_at) {
                 broken.push((id, was_whole));
             }
         }

@@ -10,7 +10,7 @@ use value::{ErrorCode, Failure, Value};
 
 use crate::check::{self, Checker};
 use crate::cluster::{Cluster, Event};
-use crate::document::{GROUPED, WILD};
+use crate::document::{ATTACHED, GROUPED, OF_VALUES, RICH, WILD};
 use crate::model::{Effect, Fate};
 use crate::node::Request;
 use crate::options::Class;
@@ -40,7 +40,16 @@ impl Cluster {
     }
 
     fn shown(&mut self, node: usize, collection: usize, whole: bool, rows: &[Value]) {
-        if collection != WILD
+        if collection == RICH
+            && let Err(fault) = self.rich.see(node, rows)
+        {
+            self.fail(Checker::Rich, format!("peer {node}: {fault}"));
+        }
+        if collection == ATTACHED {
+            self.attachments.see(node, rows);
+        }
+        if collection < OF_VALUES
+            && collection != WILD
             && let Err(fault) = self.model.see(node, collection, rows)
         {
             self.fail(Checker::Loss, format!("peer {node}: {fault}"));
@@ -67,6 +76,7 @@ impl Cluster {
         match request {
             Request::Begin => self.begun(node, result),
             Request::End => self.ended(node, result),
+            Request::Fetch(blob) => self.fetched(node, blob, result),
             Request::FinalRead(collection) => {
                 if let Ok(Reply::Rows { rows, .. }) = result {
                     self.shown(node, collection, true, &rows);
@@ -79,11 +89,13 @@ impl Cluster {
                 }
             }
             Request::ChangeIndex | Request::Login | Request::Setup => {}
+            Request::Keep(blob) => self.kept(node, blob, result),
             Request::Read(collection) => {
                 if let Ok(Reply::Rows { rows, .. }) = result {
                     self.shown(node, collection, true, &rows);
                 }
             }
+            Request::ReadChunk(blob, chunk) => self.chunk_read(node, blob, chunk, result),
             Request::Transacted(number) => self.transacted(node, number, result),
             Request::Write(number) => self.written(node, number, result),
         }
@@ -94,7 +106,14 @@ impl Cluster {
         let disk = self.has(Class::Disks) && matches!(code, ErrorCode::StoreBackend | ErrorCode::StoreQuotaExceeded);
         disk || self.nodes[node].broken
             || match request {
+                Request::Fetch(_) | Request::Keep(_) | Request::ReadChunk(..) => self.excuses_blob(request, code),
                 Request::Login => true,
+                // The place of a splice may be gone by then.
+                Request::Write(Some(number))
+                    if code == ErrorCode::StoreCrdt && self.model.writes[*number].collection == RICH =>
+                {
+                    true
+                }
                 Request::Transacted(_) | Request::Write(_) => {
                     matches!(code, ErrorCode::StoreIdentifierConflict | ErrorCode::StoreTransactionConflict)
                 }
@@ -160,6 +179,7 @@ impl Cluster {
         };
         if matches!(fate, Fate::Acknowledged(_)) && self.model.writes[number].effect != Effect::Evict {
             self.stats.writes += 1;
+            self.stats.edits += u64::from(self.model.writes[number].collection == RICH);
         }
         self.model.settle(number, fate, touched, self.now);
     }

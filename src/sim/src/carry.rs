@@ -12,6 +12,7 @@ use crate::cluster::{Cluster, Event};
 use crate::contract::{INPUTS_PER_MS_MAX, OUTPUTS_MAX};
 use crate::disk::Operation;
 use crate::machine;
+use crate::medium::Reach;
 use crate::options::Class;
 use crate::plant::Plant;
 use crate::rng::Rng;
@@ -146,6 +147,9 @@ impl Cluster {
         if self.plant == Some(Plant::LostFrame) && check::carries_data(&bytes) && self.strikes_often() {
             return;
         }
+        if self.plant == Some(Plant::LostHave) && check::tells_of_blobs(&bytes) {
+            return;
+        }
         let due = self.network.send(link.0, node, bytes, self.now);
         self.all_due(due);
     }
@@ -154,8 +158,8 @@ impl Cluster {
         self.stats.dials += 1;
         let life = self.nodes[node].life;
         if let DialTarget::Peer { .. } = &target
-            && self.profile.big_peer
-            && !self.has(Class::Mesh)
+            && self.profile.big_peers > 0
+            && (!self.has(Class::Mesh) || (self.plant == Some(Plant::NoBridge) && self.profile.big_peers == 2))
         {
             let input = Input::DialFailed { target, code: ErrorCode::SyncUnreachable };
             return self.after(1, Event::Tell { node, life, input });
@@ -174,10 +178,11 @@ impl Cluster {
 
     /// Makes the link that was dialled for, if the other end is there.
     pub fn dialled(&mut self, node: usize, target: DialTarget) {
-        let (other, kind) = match &target {
-            DialTarget::BigPeer { .. } => (self.profile.big_peer.then_some(0), LinkKind::WebSocket),
+        let (other, kind, reach) = match &target {
+            DialTarget::BigPeer { url } => (machine::big_peer_of(url), LinkKind::WebSocket, Reach::Server),
             DialTarget::Peer { peer, .. } => {
-                (machine::store_of(peer).and_then(|store| self.net_holder(store)), LinkKind::WebRtc)
+                let other = machine::store_of(peer).and_then(|store| self.net_holder(store));
+                (other, LinkKind::WebRtc, Reach::Near)
             }
         };
         let cutoff = self.plant == Some(Plant::Cutoff) && self.healed;
@@ -193,7 +198,8 @@ impl Cluster {
             return;
         };
         self.stats.links += 1;
-        let link = LinkId(self.network.connect(node, other));
+        let link = LinkId(self.network.connect(node, other, reach));
+        self.trace.note(self.now, &format!("link {} is {}", link.0, self.network.medium(link.0)));
         self.deliver(other, Input::LinkUp { link, kind, target: None });
         self.deliver(node, Input::LinkUp { link, kind, target: Some(target) });
     }
@@ -231,16 +237,34 @@ impl Cluster {
             let middle = manifest.len() / 2;
             manifest[middle] ^= 1;
         }
+        self.move_home(node);
         self.nodes[node].life += 1;
         self.nodes[node].log.head = image.log.last().map_or(Seq(0), |(seq, _)| *seq);
         let seed = Rng::named(self.seed, &format!("engine {node} {}", self.nodes[node].life)).number();
         let local = self.nodes[node].local(self.now);
-        match machine::start((&self.profile, self.plant), node, image, seed, local) {
+        match machine::start((&self.profile, self.plant, self.nodes[store].home), node, image, seed, local) {
             Ok(machine) => self.nodes[node].machine = Some(machine),
             Err(error) => return self.fail(Checker::Start, format!("peer {node} does not start: {error}")),
         }
         self.trace.note(self.now, &format!("peer {node} starts"));
         self.set_up(node);
+    }
+
+    /// Lets the application of a store that is opened choose its Big Peer, when there are two. The first two Small Peers
+    /// never move, so that each Big Peer has one.
+    fn move_home(&mut self, node: usize) {
+        let (store, big_peers) = (self.store_of(node), self.profile.big_peers);
+        let others_up = self.tabs_of(node).into_iter().any(|tab| self.nodes[tab].is_up());
+        if big_peers < 2 || self.profile.is_big_peer(node) || others_up {
+            return;
+        }
+        let number = store - big_peers;
+        let before = self.nodes[store].home;
+        let opened: u64 = self.tabs_of(node).into_iter().map(|tab| self.nodes[tab].life).sum();
+        let mut rng = Rng::named(self.seed, &format!("home {store} {opened}"));
+        let home = if number < big_peers { number } else { rng.index(big_peers) };
+        self.stats.moves += u64::from(opened > 0 && home != before);
+        self.nodes[store].home = home;
     }
 
     /// Lets a planted bug spoil an answer; returns whether it is lost.

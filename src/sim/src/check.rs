@@ -10,13 +10,15 @@ use value::{Millis, Value, cbor};
 
 use crate::check_loss;
 use crate::cluster::Cluster;
-use crate::document::{self, COLLECTIONS, MODELLED};
+use crate::document::{self, COLLECTIONS, MODELLED, RICH};
 
 /// What found a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checker {
     /// A request was answered by an error that it should not get.
     Answers,
+    /// A blob is gone, never comes, or has other bytes.
+    Blobs,
     /// The engine broke its contract with the skin.
     Contract,
     /// Peers hold different documents.
@@ -33,6 +35,8 @@ pub enum Checker {
     Observers,
     /// The engine panicked.
     Panic,
+    /// An insertion into a text or a list is missing, doubled or torn.
+    Rich,
     /// Frames or commits without a cause.
     Silence,
     /// A peer does not start from its disk.
@@ -58,11 +62,12 @@ type Verdict = fn(&Cluster) -> Result<(), String>;
 impl Cluster {
     /// Judges the final rows of all peers.
     pub fn judge(&mut self) {
-        let verdicts: [(Checker, Verdict); 5] = [
+        let verdicts: [(Checker, Verdict); 6] = [
             (Checker::Contract, answered),
             (Checker::Liveness, live),
             (Checker::Convergence, converged),
             (Checker::Loss, kept),
+            (Checker::Rich, edited),
             (Checker::Observers, observed),
         ];
         for (checker, verdict) in verdicts {
@@ -85,10 +90,10 @@ fn answered(cluster: &Cluster) -> Result<(), String> {
 
 /// Checks what the peers themselves say of sync.
 fn live(cluster: &Cluster) -> Result<(), String> {
-    if !cluster.profile.big_peer {
+    if cluster.profile.big_peers == 0 {
         return Ok(());
     }
-    for (node, peer) in cluster.nodes.iter().enumerate().skip(1) {
+    for (node, peer) in cluster.nodes.iter().enumerate().skip(cluster.profile.big_peers) {
         if cluster.net_holder(cluster.store_of(node)) != Some(node) {
             continue;
         }
@@ -107,7 +112,8 @@ fn live(cluster: &Cluster) -> Result<(), String> {
 }
 
 fn converged(cluster: &Cluster) -> Result<(), String> {
-    for (collection, name) in COLLECTIONS.iter().enumerate() {
+    for collection in cluster.profile.collections() {
+        let name = COLLECTIONS[collection];
         let reference = by_key(&cluster.nodes[0].final_rows[&collection]);
         for (node, peer) in cluster.nodes.iter().enumerate().skip(1) {
             let rows = by_key(&peer.final_rows[&collection]);
@@ -115,7 +121,7 @@ fn converged(cluster: &Cluster) -> Result<(), String> {
                 peer.interests.values().filter(|interest| interest.collection == collection).map(|i| i.part).collect();
             let wanted = |row: &Value| {
                 let part = row.as_object().and_then(|row| row.get("k")).and_then(Value::as_int);
-                parts.iter().any(|wanted| wanted.is_none() || *wanted == part)
+                cluster.profile.is_big_peer(node) || parts.iter().any(|wanted| wanted.is_none() || *wanted == part)
             };
             for (id, row) in &reference {
                 if wanted(row) && rows.get(id) != Some(row) {
@@ -124,7 +130,7 @@ fn converged(cluster: &Cluster) -> Result<(), String> {
                 }
             }
             if let Some(row) = rows.iter().find(|(id, _)| !reference.contains_key(*id)).map(|(_, row)| row)
-                && peer.covers(collection)
+                && (peer.covers(collection) || cluster.profile.is_big_peer(node))
             {
                 return Err(format!("in {name} peer 0 has nothing, and peer {node} has {}", tell(row)));
             }
@@ -139,6 +145,10 @@ fn kept(cluster: &Cluster) -> Result<(), String> {
         check_loss::check(&cluster.model, collection, &rows)?;
     }
     Ok(())
+}
+
+fn edited(cluster: &Cluster) -> Result<(), String> {
+    cluster.nodes[0].final_rows.get(&RICH).map_or(Ok(()), |rows| cluster.rich.check(&cluster.model, rows))
 }
 
 fn observed(cluster: &Cluster) -> Result<(), String> {
@@ -196,6 +206,11 @@ pub fn groups_are_whole(rows: &[Value]) -> Result<(), String> {
 /// Says whether a message of a link is a sign of life and nothing else.
 pub fn is_quiet(bytes: &[u8]) -> bool {
     matches!(message(bytes), Some(Message::Ping | Message::Pong | Message::Presence { .. }))
+}
+
+/// Says whether a message of a link tells of blobs that the other side wants.
+pub fn tells_of_blobs(bytes: &[u8]) -> bool {
+    matches!(message(bytes), Some(Message::Blob(sync::BlobMessage::Have { .. })))
 }
 
 /// Says whether a message of a link carries documents.

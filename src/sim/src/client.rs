@@ -10,7 +10,7 @@ use store::Durability;
 use value::Object;
 
 use crate::cluster::{Cluster, Event};
-use crate::document::{COLLECTIONS, GROUPED, PARTIAL, PLAIN, WILD};
+use crate::document::{self, ATTACHED, COLLECTIONS, GROUPED, OF_VALUES, PARTIAL, PLAIN, RICH, WILD};
 use crate::machine::TOKEN;
 use crate::node::{Interest, Planned, Request, Transaction, Watch};
 use crate::options::Class;
@@ -33,6 +33,7 @@ impl Cluster {
             self.choose_watches(node);
         }
         self.elect(self.store_of(node));
+        self.set_blobs_up(node);
         let early = self.workload.rng().chance(500);
         if early {
             self.deliver(node, Input::SyncOn(true));
@@ -45,6 +46,24 @@ impl Cluster {
         }
         if !early {
             self.deliver(node, Input::SyncOn(true));
+        }
+    }
+
+    /// Says how long blobs live, and whether they are fetched unasked; a setting ends with the process.
+    fn set_blobs_up(&mut self, node: usize) {
+        if !self.profile.blobs {
+            return;
+        }
+        let mut settings = Vec::new();
+        if self.profile.blob_gc_secs > 0 {
+            settings.push(format!("attachments_gc_interval_secs = {}", self.profile.blob_gc_secs));
+        }
+        if self.profile.blob_auto_fetch == Some(self.store_of(node)) {
+            settings.push("attachments_auto_fetch = true".to_owned());
+        }
+        for setting in settings {
+            let ticket = self.ticket(node, Request::Setup);
+            self.select(node, ticket, format!("ALTER SYSTEM SET {setting}"));
         }
     }
 
@@ -78,6 +97,8 @@ impl Cluster {
         }
         self.stats.statements += 1;
         self.step_index(node);
+        self.step_rich(node);
+        self.step_attachment(node);
         match action {
             0 => self.write(node, collection),
             1 => self.begin(node),
@@ -163,9 +184,9 @@ impl Cluster {
     }
 
     /// Reads all documents of a collection.
-    fn look(&mut self, node: usize, collection: usize) {
+    pub fn look(&mut self, node: usize, collection: usize) {
         let ticket = self.ticket(node, Request::Read(collection));
-        self.select(node, ticket, format!("SELECT * FROM {}", COLLECTIONS[collection]));
+        self.select(node, ticket, format!("SELECT * FROM {}", document::source(collection)));
     }
 
     /// Runs a query.
@@ -190,10 +211,20 @@ impl Cluster {
         if self.profile.is_big_peer(node) {
             return;
         }
-        for collection in 0..COLLECTIONS.len() {
+        for collection in 0..OF_VALUES {
             if self.profile.everything || self.workload.rng().chance(800) {
                 let interest = self.some_interest(collection);
                 let subscription = SubscriptionId(self.next_id());
+                self.nodes[node].interests.insert(subscription, interest);
+            }
+        }
+        let everything = self.profile.everything;
+        let rich = self.profile.rich && (everything || self.rich.rng().chance(800));
+        let attached = self.profile.blobs && (everything || self.attachments.rng().chance(800));
+        for (collection, wanted) in [(RICH, rich), (ATTACHED, attached)] {
+            if wanted {
+                let subscription = SubscriptionId(self.next_id());
+                let interest = Interest { collection, text: query(collection, None), part: None };
                 self.nodes[node].interests.insert(subscription, interest);
             }
         }
@@ -206,7 +237,7 @@ impl Cluster {
     }
 
     fn choose_watches(&mut self, node: usize) {
-        for (collection, name) in COLLECTIONS.iter().enumerate() {
+        for (collection, name) in COLLECTIONS.iter().enumerate().take(OF_VALUES) {
             let part = (collection == PARTIAL && self.workload.rng().chance(400)).then_some(1);
             if self.workload.rng().chance(800) {
                 let observer = ObserverId(self.next_id());
@@ -219,6 +250,15 @@ impl Cluster {
                 let shape = self.workload.rng().below(COMPUTED.len() as u64) as usize;
                 let text = COMPUTED[shape].replace("{c}", name);
                 let watch = Watch { collection, text, whole: false, computed: true, last: None };
+                self.nodes[node].watches.insert(observer, watch);
+            }
+        }
+        let shapes = [(false, "SELECT * FROM {c}"), (true, "SELECT _id, items, body FROM {c} ORDER BY body DESC, _id")];
+        for (computed, text) in shapes {
+            if self.profile.rich && self.rich.rng().chance(600) {
+                let observer = ObserverId(self.next_id());
+                let text = text.replace("{c}", document::source(RICH));
+                let watch = Watch { collection: RICH, text, whole: false, computed, last: None };
                 self.nodes[node].watches.insert(observer, watch);
             }
         }

@@ -11,13 +11,16 @@ use std::collections::BTreeMap;
 use peer::io::{DialTarget, Input, LinkId, SignalPath};
 use value::{ErrorCode, Millis, PeerKey};
 
+use crate::attachment::Attachments;
 use crate::check::{self, Checker};
 use crate::disk::{Crash, Mood};
+use crate::medium::Media;
 use crate::model::Model;
 use crate::network::{Arrival, Due, Network};
 use crate::node::Node;
 use crate::options::{Class, Options, Profile};
 use crate::plant::Plant;
+use crate::rich::Rich;
 use crate::rng::Rng;
 use crate::stats::Stats;
 use crate::tabs::News;
@@ -91,6 +94,10 @@ pub struct Cluster {
     pub disks: Rng,
     /// Chance of indexes.
     pub indexes: Rng,
+    /// What clients know of texts and lists.
+    pub rich: Rich,
+    /// What clients know of blobs.
+    pub attachments: Attachments,
     /// What happened.
     pub trace: Trace,
     /// Counts.
@@ -131,18 +138,21 @@ impl Cluster {
             let skew_ms = nodes[profile.store_of(tab)].skew_ms;
             nodes.push(Node { skew_ms, ..Node::default() });
         }
+        nodes[..profile.big_peers].iter_mut().for_each(|node| node.disk.blobs_are_synced = true);
         Cluster {
             seed,
             plant: options.plant,
             now: Millis(0),
             queue: Default::default(),
             nodes,
-            network: Network::new(Rng::named(seed ^ chance, "network"), profile.weather),
+            network: Network::new(Rng::named(seed ^ chance, "network"), Media::draw(seed, &profile)),
             model: Model::default(),
             workload: Workload::new(seed, &profile),
             faults,
             disks: Rng::named(seed, "disks"),
             indexes: Rng::named(seed, "indexes"),
+            rich: Rich::new(seed),
+            attachments: Attachments::new(seed),
             trace: Trace::new(options.lines),
             stats: Stats::default(),
             failure: None,

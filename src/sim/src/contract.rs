@@ -17,6 +17,8 @@ pub const INPUTS_PER_MS_MAX: usize = 2_000;
 pub struct Contract {
     /// Requests without a reply, with their first words.
     requests: BTreeMap<Ticket, String>,
+    /// Fetches of blobs, which may wait for ever.
+    fetches: BTreeSet<Ticket>,
     commit: Option<Ticket>,
     loads: BTreeSet<Ticket>,
     maintenance: Option<Ticket>,
@@ -39,8 +41,9 @@ impl Contract {
             Input::Blob(BlobRequest::Next { ticket, .. }) => self.expect_reply(*ticket, "Next"),
             Input::Blob(BlobRequest::Read { ticket, .. }) => self.expect_reply(*ticket, "Read"),
             Input::Blob(BlobRequest::Walk { ticket, .. }) => self.expect_reply(*ticket, "Walk"),
-            // A fetch may wait for ever.
-            Input::Blob(BlobRequest::Fetch { .. } | BlobRequest::Refresh | BlobRequest::Stop { .. }) => {}
+            Input::Blob(BlobRequest::Fetch { ticket, .. }) => _ = self.fetches.insert(*ticket),
+            Input::Blob(BlobRequest::Stop { ticket }) => _ = self.fetches.remove(ticket),
+            Input::Blob(BlobRequest::Refresh) => {}
             Input::BlobAnswered(
                 BlobAnswer::Listed { ticket, .. }
                 | BlobAnswer::Read { ticket, .. }
@@ -137,6 +140,7 @@ impl Contract {
                 Some(false) => Err(format!("Notify for observer {} before it was ready", observer.0)),
                 None => Err(format!("Notify for observer {}, which nobody registered", observer.0)),
             },
+            Output::Reply { ticket, .. } if self.fetches.remove(ticket) => Ok(()),
             Output::Reply { ticket, .. } => match self.requests.remove(ticket) {
                 Some(_) => Ok(()),
                 None => Err(format!("a reply to ticket {}, which was answered before or never asked", ticket.0)),

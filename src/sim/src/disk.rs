@@ -116,12 +116,14 @@ struct Done {
 #[derive(Debug, Default)]
 pub struct Disk {
     device: MemoryDevice,
-    /// Where blobs are: a part that was acknowledged survives a kill, and perhaps a power cut.
+    /// Where blobs are: a part that was acknowledged survives a kill, and perhaps a power cut, see `blobs_are_synced`.
     blobs: MemoryDevice,
     written: Vec<Done>,
     /// By tab, in the order in which they were asked for.
     under_way: VecDeque<(usize, Operation)>,
     busy_until: Millis,
+    /// Whether a part that was acknowledged survives a power cut too, as on the Big Peer.
+    pub blobs_are_synced: bool,
     /// How it behaves.
     pub mood: Mood,
 }
@@ -200,7 +202,7 @@ impl Disk {
         }
         self.under_way.clear();
         self.busy_until = Millis(0);
-        if crash == Crash::Power {
+        if crash == Crash::Power && !self.blobs_are_synced {
             self.lose_blobs(rng);
         }
         let safe = self.safe(crash);
@@ -258,7 +260,7 @@ impl Disk {
     }
 
     /// Forgets some parts of blobs, heads among them.
-    fn lose_blobs(&mut self, rng: &mut Rng) {
+    pub fn lose_blobs(&mut self, rng: &mut Rng) {
         let places = self.blobs.blob_list_now().expect("a device in memory can be read");
         for place in places {
             for part in place.parts.into_iter().chain([0]).filter(|_| rng.chance(100)) {

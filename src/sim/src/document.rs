@@ -6,7 +6,9 @@
 use value::{Object, Value};
 
 /// The collections, by index.
-pub const COLLECTIONS: [&str; 4] = ["a", "b", "t", "w"];
+pub const COLLECTIONS: [&str; 6] = ["a", "b", "t", "w", "r", "x"];
+/// So many of them, the first, hold plain values and are in every run.
+pub const OF_VALUES: usize = 4;
 /// Plain documents.
 pub const PLAIN: usize = 0;
 /// Documents of which some peers subscribe to a part only, by the field `k`.
@@ -15,6 +17,14 @@ pub const PARTIAL: usize = 1;
 pub const GROUPED: usize = 2;
 /// Documents that anything may happen to; only convergence is checked.
 pub const WILD: usize = 3;
+/// Documents with a text and a list, see `rich`.
+pub const RICH: usize = 4;
+/// What declares them in a statement.
+pub const RICH_SOURCE: &str = "COLLECTION r (body TEXT, items LIST)";
+/// Documents that name attachments, see `attachment`.
+pub const ATTACHED: usize = 5;
+/// What declares them in a statement.
+pub const ATTACHED_SOURCE: &str = "COLLECTION x (f ATTACHMENT)";
 /// The collections that the model keeps account of.
 pub const MODELLED: [usize; 3] = [PLAIN, PARTIAL, GROUPED];
 
@@ -57,6 +67,15 @@ impl Code {
         };
         let number = usize::try_from(number).ok()?;
         Some(Code { write: number / 8, field: number % 8 }).filter(|code| code.field < FIELDS.len())
+    }
+}
+
+/// Returns what stands behind FROM for a collection.
+pub fn source(collection: usize) -> &'static str {
+    match collection {
+        ATTACHED => ATTACHED_SOURCE,
+        RICH => RICH_SOURCE,
+        _ => COLLECTIONS[collection],
     }
 }
 

@@ -58,6 +58,9 @@ impl Cluster {
             self.nodes[store].disk.leave(node, local, &mut self.disks);
             self.went_down(node, crash, &[]);
         } else {
+            if self.plant == Some(Plant::ForgottenBlob) {
+                self.nodes[store].disk.lose_blobs(&mut self.disks);
+            }
             let lost = self.nodes[store].disk.crash(crash, local, &mut self.disks);
             self.went_down(node, crash, &lost);
             for other in others {
@@ -84,6 +87,10 @@ impl Cluster {
         self.stats.lost_commits += lost.len() as u64;
         self.model.crash(node, crash, lost);
         self.nodes[node].forget();
+        self.rich.forget(node);
+        let store = self.store_of(node);
+        let emptied = crash == Crash::Power && !self.nodes[store].disk.blobs_are_synced;
+        self.attachments.forget(node, emptied.then_some(store));
         self.resign(node);
         let notices = self.network.vanish(node, self.now);
         self.all_due(notices);
@@ -153,6 +160,7 @@ impl Cluster {
     pub fn heal(&mut self) {
         self.trace.note(self.now, "healed");
         self.healed = true;
+        self.network.calm();
         self.end_partition();
         for node in 0..self.nodes.len() {
             self.nodes[node].disk.mood = Mood::Healthy;

@@ -9,7 +9,7 @@ use value::CollectionName;
 
 use crate::check::Checker;
 use crate::cluster::Cluster;
-use crate::document::COLLECTIONS;
+use crate::document::{COLLECTIONS, OF_VALUES};
 use crate::node::Request;
 use crate::options::Class;
 
@@ -31,8 +31,7 @@ impl Cluster {
         }
         if self.indexes.chance(60) {
             let number = self.indexes.index(KEYS.len());
-            let collection =
-                CollectionName::new(COLLECTIONS[self.indexes.index(COLLECTIONS.len())]).expect("it is short");
+            let collection = CollectionName::new(COLLECTIONS[self.indexes.index(OF_VALUES)]).expect("it is short");
             let (name, keys) = (format!("i{number}"), KEYS[number].iter().map(key).collect());
             let change = match self.indexes.chance(650) {
                 true => {

@@ -12,8 +12,10 @@
 //! simulation for the idea.
 
 mod answer;
+mod attachment;
 mod carry;
 mod check;
+mod check_blob;
 mod check_loss;
 mod client;
 mod cluster;
@@ -24,12 +26,14 @@ mod fault;
 mod index;
 mod lossy;
 mod machine;
+mod medium;
 mod model;
 mod network;
 mod node;
 mod options;
 mod plant;
 mod queue;
+mod rich;
 mod rng;
 mod run;
 mod shrink;

@@ -14,6 +14,14 @@ use crate::plant::Plant;
 /// The token that the Big Peer wants to see.
 pub const TOKEN: &str = "open sesame";
 
+/// Where Big Peers are found, before their number.
+const BIG_PEER: &str = "ws://big-peer-";
+
+/// Returns the node of a Big Peer by its address.
+pub fn big_peer_of(url: &str) -> Option<usize> {
+    url.strip_prefix(BIG_PEER)?.parse().ok()
+}
+
 /// One engine: the contract of `peer::io` as a trait.
 pub trait Machine {
     /// Takes one input.
@@ -65,7 +73,7 @@ pub fn store_of(key: &PeerKey) -> Option<usize> {
 
 /// Starts an engine from what its disk holds.
 pub fn start(
-    (profile, plant): (&Profile, Option<Plant>),
+    (profile, plant, home): (&Profile, Option<Plant>, usize),
     node: usize,
     image: BootImage,
     seed: u64,
@@ -79,7 +87,7 @@ pub fn start(
     };
     let role = match profile.is_big_peer(node) {
         true => Role::BigPeer { token: TOKEN.to_owned() },
-        false => Role::SmallPeer { big_peer_url: profile.big_peer.then(|| "ws://big-peer".to_owned()) },
+        false => Role::SmallPeer { big_peer_url: (profile.big_peers > 0).then(|| format!("{BIG_PEER}{home}")) },
     };
     let store_number = profile.store_of(node);
     let config = Config {

@@ -15,7 +15,8 @@ Usage: cargo xtask sim [options]
   --peers N      Small Peers (default 3)
   --steps N      statements, roughly (default 120)
   --without A,B  leave classes of trouble out; a run with them is another run:
-                 crashes cuts deletes disks evictions indexes initial mesh partitions partial power skew transactions wild
+                 attachments crashes cuts deletes disks evictions indexes initial media mesh parted partitions partial power rich
+                 skew tabs transactions wild
   --trace        print everything that happens (with --seed)
   --keep-going   do not stop at the first failure; tell all
   --help         this text

@@ -24,14 +24,20 @@ pub enum Request {
     ChangeIndex,
     /// A transaction to end.
     End,
+    /// A blob to be brought here.
+    Fetch(usize),
     /// The documents of a collection at the end of the run.
     FinalRead(usize),
     /// The answer of an observer's query at the end of the run.
     FinalWatch(ObserverId),
+    /// A blob to be kept.
+    Keep(usize),
     /// Credentials to be accepted.
     Login,
     /// All documents of a collection, to look at.
     Read(usize),
+    /// A chunk of a blob that was fetched.
+    ReadChunk(usize, u32),
     /// Something that has to work.
     Setup,
     /// A statement in a transaction, with its number in the model.
@@ -97,6 +103,8 @@ pub struct Interest {
 pub struct Node {
     /// The engine, while the peer is up.
     pub machine: Option<Box<dyn Machine>>,
+    /// The number of its Big Peer; of a second tab: unused.
+    pub home: usize,
     /// Counts the starts.
     pub life: u64,
     /// Its disk; of a second tab: unused.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::document::{ATTACHED, OF_VALUES, RICH};
 use crate::network::Weather;
 use crate::plant::Plant;
 use crate::rng::Rng;
@@ -10,6 +11,8 @@ use crate::trace::Lines;
 /// A kind of trouble or of statement that can be left out, to find what a failure needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
+    /// Attachments.
+    Attachments,
     /// Processes that end.
     Crashes,
     /// Links that die.
@@ -24,14 +27,20 @@ pub enum Class {
     Indexes,
     /// Inserts as of the beginning of time.
     Initial,
+    /// Links of different kinds: slow, narrow, bad.
+    Media,
     /// Links between Small Peers beside the Big Peer.
     Mesh,
+    /// Two Big Peers.
+    Parted,
     /// Partitions.
     Partitions,
     /// Subscriptions to a part, or to nothing, and changes of them.
     Partial,
     /// Power cuts.
     Power,
+    /// Edits of texts and lists.
+    Rich,
     /// Clocks that are wrong.
     Skew,
     /// Stores that two tabs have open.
@@ -44,7 +53,8 @@ pub enum Class {
 
 impl Class {
     /// All classes by name.
-    pub const ALL: [(&str, Class); 15] = [
+    pub const ALL: [(&str, Class); 19] = [
+        ("attachments", Class::Attachments),
         ("crashes", Class::Crashes),
         ("cuts", Class::Cuts),
         ("deletes", Class::Deletes),
@@ -52,10 +62,13 @@ impl Class {
         ("evictions", Class::Evictions),
         ("indexes", Class::Indexes),
         ("initial", Class::Initial),
+        ("media", Class::Media),
         ("mesh", Class::Mesh),
+        ("parted", Class::Parted),
         ("partitions", Class::Partitions),
         ("partial", Class::Partial),
         ("power", Class::Power),
+        ("rich", Class::Rich),
         ("skew", Class::Skew),
         ("tabs", Class::Tabs),
         ("transactions", Class::Transactions),
@@ -87,15 +100,15 @@ impl Default for Options {
 /// The conditions of one run.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Whether node 0 is a Big Peer.
-    pub big_peer: bool,
+    /// Big Peers: the first so many nodes. None dials another; two are joined by the Small Peers alone.
+    pub big_peers: usize,
     /// All engines, the Big Peer and second tabs included.
     pub nodes: usize,
     /// Second tabs: the last so many engines, of the first so many Small Peers.
     pub tabs: usize,
     /// Whether Small Peers hear of each other without a server.
     pub near: bool,
-    /// How the wires behave.
+    /// How wires behave that have no medium of their own.
     pub weather: Weather,
     /// How long the disk takes at most, milliseconds.
     pub disk_ms_max: u64,
@@ -113,6 +126,14 @@ pub struct Profile {
     pub ids: i64,
     /// Extra length of some values, bytes.
     pub padding: usize,
+    /// Whether texts and lists are edited.
+    pub rich: bool,
+    /// Whether there are attachments.
+    pub blobs: bool,
+    /// Interval after which blobs without a name are removed, seconds; 0: the usual one, which no run reaches.
+    pub blob_gc_secs: u64,
+    /// The store that fetches blobs unasked.
+    pub blob_auto_fetch: Option<usize>,
     /// Whether all peers subscribe to all collections.
     pub everything: bool,
     /// Whether peers are told when the network is back.
@@ -139,12 +160,13 @@ impl Profile {
             // The model does not follow an eviction to the other tab.
             without.insert(Class::Evictions);
         }
+        let mut blob_rng = Rng::named(seed, "blobs");
         let big_peer = rng.chance(800);
         let near = rng.chance(500);
         let everything = rng.chance(500) || without.contains(&Class::Partial);
         let skew_ms_max = *rng.pick(&[0, 0, 2_000, 120_000, 3_600_000]);
         let mut profile = Profile {
-            big_peer,
+            big_peers: usize::from(big_peer),
             nodes: options.peers + usize::from(big_peer) + tabs,
             tabs,
             near: !big_peer || (near && !without.contains(&Class::Mesh)),
@@ -157,6 +179,10 @@ impl Profile {
             log_keep_bytes: *rng.pick(&[500, 4_000, 8_000_000]),
             ids: *rng.pick(&[2, 4, 6]),
             padding: *rng.pick(&[0, 0, 20, 300, 6_000, 15_000]),
+            rich: Rng::named(seed, "rich").chance(350) && !without.contains(&Class::Rich),
+            blobs: blob_rng.chance(300) && !without.contains(&Class::Attachments),
+            blob_gc_secs: *blob_rng.pick(&[0, 5, 20]),
+            blob_auto_fetch: blob_rng.chance(400).then(|| blob_rng.index(options.peers + usize::from(big_peer))),
             everything: everything || !big_peer,
             told_online: rng.chance(500),
             without,
@@ -166,7 +192,19 @@ impl Profile {
             profile.memtable_bytes = *tab_rng.pick(&[600, 2_000, 8_000]);
             profile.log_keep_bytes = *tab_rng.pick(&[200, 500, 4_000]);
         }
+        profile.part_big_peers(seed, options);
         profile
+    }
+
+    /// In some runs there are two Big Peers, and Small Peers of each that are linked to those of the other.
+    fn part_big_peers(&mut self, seed: u64, options: &Options) {
+        let possible = self.big_peers == 1 && options.peers > 1 && self.has(Class::Mesh) && self.has(Class::Parted);
+        if !possible || !Rng::named(seed, "big peers").chance(180) {
+            return;
+        }
+        (self.big_peers, self.nodes) = (2, self.nodes + 1);
+        // Small Peers carry between the two what they subscribe to, and no blobs that they have not fetched.
+        (self.near, self.everything, self.blobs) = (true, true, false);
     }
 
     /// Says whether a class takes part.
@@ -174,16 +212,21 @@ impl Profile {
         !self.without.contains(&class)
     }
 
+    /// Returns the collections that take part.
+    pub fn collections(&self) -> Vec<usize> {
+        (0..OF_VALUES).chain(self.rich.then_some(RICH)).chain(self.blobs.then_some(ATTACHED)).collect()
+    }
+
     /// Returns the node whose store an engine has open: its own, or for a second tab that of the first.
     pub fn store_of(&self, node: usize) -> usize {
         match node.checked_sub(self.nodes - self.tabs) {
-            Some(tab) => tab + usize::from(self.big_peer),
+            Some(tab) => tab + self.big_peers,
             None => node,
         }
     }
 
-    /// Says whether a node is the Big Peer.
+    /// Says whether a node is a Big Peer.
     pub fn is_big_peer(&self, node: usize) -> bool {
-        self.big_peer && node == 0
+        node < self.big_peers
     }
 }

@@ -9,7 +9,7 @@ use value::Millis;
 
 use crate::check::{Checker, Failure};
 use crate::cluster::{Cluster, Event};
-use crate::document::COLLECTIONS;
+use crate::document;
 use crate::node::Request;
 use crate::options::Options;
 use crate::plant::Plant;
@@ -71,6 +71,8 @@ fn play(seed: u64, options: &Options) -> Outcome {
     if cluster.failure.is_none() {
         cluster.judge();
     }
+    cluster.check_blobs();
+    cluster.stats += cluster.network.stats;
     Outcome { seed, hash: cluster.trace.hash(), stats: cluster.stats, failure: cluster.failure }
 }
 
@@ -115,9 +117,9 @@ pub(crate) fn read(cluster: &mut Cluster) {
         return;
     }
     for node in 0..cluster.nodes.len() {
-        for (collection, name) in COLLECTIONS.iter().enumerate() {
+        for collection in cluster.profile.collections() {
             let ticket = cluster.ticket(node, Request::FinalRead(collection));
-            cluster.select(node, ticket, format!("SELECT * FROM {name}"));
+            cluster.select(node, ticket, format!("SELECT * FROM {}", document::source(collection)));
         }
         for (observer, watch) in cluster.nodes[node].watches.clone() {
             let ticket = cluster.ticket(node, Request::FinalWatch(observer));

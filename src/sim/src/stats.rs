@@ -29,8 +29,12 @@ stats! {
     events "events";
     statements "client actions";
     writes "acknowledged writes";
+    edits "acknowledged edits of texts and lists";
+    blobs "blobs made";
+    fetches "blobs fetched";
     transactions "transactions";
     commits "commits";
+    moves "Small Peers that moved to another Big Peer";
     frames "frames";
     bytes "bytes sent";
     links "links made";
@@ -40,6 +44,9 @@ stats! {
     lost_commits "commits lost in power cuts and kills";
     partitions "partitions";
     cuts "links cut";
+    breaks "links that broke by themselves";
+    resent "frames sent again";
+    queued_ms "milliseconds that frames waited behind others";
     disk_faults "disk faults";
     loads "loads";
     maintenance "flushes and merges";

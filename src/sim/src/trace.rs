@@ -3,7 +3,7 @@
 //! The hash takes in every input and output of every engine with its time, so that the first difference between two runs
 //! shows. Lines are made only when somebody wants them.
 
-use peer::io::{Input, Output};
+use peer::io::{BlobAnswer, BlobTask, Input, Output, Reply};
 use value::{Millis, Value, Writer, cbor, hash64};
 
 /// The record of a run.
@@ -44,12 +44,17 @@ impl Trace {
                 }
                 writer.finish()
             }
+            Input::BlobAnswered(BlobAnswer::Read { ticket, bytes }) => {
+                let bytes = bytes.as_ref().ok().and_then(Option::as_deref);
+                Writer::new().var(ticket.0).raw(bytes.unwrap_or_default()).clone().finish()
+            }
             other => format!("{other:?}").into_bytes(),
         };
         self.mix(at, node as u64 * 2, &bytes);
         if self.lines == Lines::Printed {
             let text = match input {
                 Input::Frame { link, bytes } => format!("Frame {} {} bytes {}", link.0, bytes.len(), kind(bytes)),
+                Input::BlobAnswered(BlobAnswer::Read { ticket, .. }) => format!("BlobAnswered Read {}", ticket.0),
                 other => clip(format!("{other:?}")),
             };
             println!("{:>8} {node} <- {text}", at.0);
@@ -77,6 +82,12 @@ impl Trace {
                 writer.var(status.pending_commits).var(status.catching_up).var(status.documents_received).var(links);
                 writer.finish()
             }
+            Output::Blob(BlobTask::Write { ticket, place, part, bytes }) => {
+                Writer::new().var(ticket.0).var(place.0).var(u64::from(*part)).raw(bytes).clone().finish()
+            }
+            Output::Reply { ticket, result: Ok(Reply::BlobChunk(bytes)) } => {
+                Writer::new().var(ticket.0).raw(bytes).clone().finish()
+            }
             other => format!("{other:?}").into_bytes(),
         };
         self.mix(at, node as u64 * 2 + 1, &bytes);
@@ -88,6 +99,12 @@ impl Trace {
                 }
                 Output::Maintain { ticket, batch } => {
                     format!("Maintain {} +{} -{} blocks", ticket.0, batch.puts.len(), batch.deletes.len())
+                }
+                Output::Blob(BlobTask::Write { ticket, place, part, bytes }) => {
+                    format!("Blob Write {} part {part} of {place:?} {} bytes", ticket.0, bytes.len())
+                }
+                Output::Reply { ticket, result: Ok(Reply::BlobChunk(bytes)) } => {
+                    format!("Reply {} chunk of {} bytes", ticket.0, bytes.len())
                 }
                 other => clip(format!("{other:?}")),
             };

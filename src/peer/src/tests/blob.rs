@@ -1,6 +1,7 @@
 //! Goal: a blob reaches whoever wants it, whole and unchanged, whatever becomes of links; and goes when nobody names it.
 //! Method: engines over devices in memory.
 
+use store::blob_device::{HEAD_PART, encode_head};
 use store::{BlobDeviceNow, BlobPlace};
 use value::blob::{BLOB_CHUNK_BYTES, chunk_hash};
 use value::{BlobId, ChunkList, ErrorCode, Failure};
@@ -250,6 +251,23 @@ fn a_place_that_was_given_up_is_removed() {
     let ticket = world.ask_blob(1, |ticket| BlobRequest::Keep { ticket, place, list });
     let answer = world.answer(1, ticket).expect("at once");
     assert_eq!(answer.expect_err("it is gone").code, ErrorCode::StoreFailedToCreateAttachment);
+}
+
+#[test]
+fn a_place_that_another_tab_has_completed_is_not_given_up() {
+    // Goal: a place that was seen without its head, and then with it, is that of a blob. Found by seed 80044 of the simulator.
+    let mut world = World::new(1);
+    world.input(1, Input::MayCompact(true));
+    let bytes = content(9, 77);
+    let (list, place) = (list(&bytes), BlobPlace(9));
+    world.nodes[1].blobs.blob_put_now(place, 1, bytes.clone()).expect("memory works");
+    world.input(1, Input::Blob(BlobRequest::Refresh));
+    world.nodes[1].blobs.blob_put_now(place, HEAD_PART, encode_head(&list)).expect("memory works");
+    world.input(1, Input::Blob(BlobRequest::Refresh));
+    world.name(1, "1", list.id(), bytes.len());
+    world.pass(2_000_000);
+    assert!(world.found(1, list.id()));
+    assert_eq!(world.content(1, list.id(), bytes.len()), bytes);
 }
 
 #[test]

@@ -21,6 +21,26 @@ fn a_lost_row_of_an_index_is_caught() {
 }
 
 #[test]
+fn a_torn_insertion_into_a_text_is_caught() {
+    is_caught(Plant::TornSplice, &[Checker::Rich]);
+}
+
+#[test]
+fn a_blob_that_nobody_is_told_of_is_caught() {
+    is_caught(Plant::LostHave, &[Checker::Blobs]);
+}
+
+#[test]
+fn a_blob_with_another_byte_is_caught() {
+    is_caught(Plant::SpoiltChunk, &[Checker::Blobs]);
+}
+
+#[test]
+fn a_blob_that_goes_with_its_process_is_caught() {
+    is_caught(Plant::ForgottenBlob, &[Checker::Blobs]);
+}
+
+#[test]
 fn a_lost_frame_is_caught() {
     is_caught(Plant::LostFrame, &[Checker::Convergence, Checker::Loss, Checker::Liveness]);
 }
@@ -63,6 +83,11 @@ fn two_runs_that_differ_are_caught() {
 #[test]
 fn a_big_peer_that_stays_out_of_reach_is_caught() {
     is_caught(Plant::Cutoff, &[Checker::Liveness]);
+}
+
+#[test]
+fn two_big_peers_without_a_bridge_are_caught() {
+    is_caught(Plant::NoBridge, &[Checker::Convergence, Checker::Loss]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::disk::{Crash, Mood};
 use crate::document::WILD;
 use crate::network::Weather;
 use crate::node::{Interest, Request};
-use crate::options::{Options, Profile};
+use crate::options::{Class, Options, Profile};
 use crate::{Failure, run};
 
 /// A Big Peer (0) and Small Peers (1, 2, …).
@@ -22,10 +22,13 @@ impl Stage {
     pub fn new(subscriptions: &[&[&str]]) -> Stage {
         let options = Options { peers: subscriptions.len(), steps: 0, ..Options::default() };
         let mut profile = Profile::draw(0, &options);
-        profile.big_peer = true;
+        profile.big_peers = 1;
         profile.nodes = 1 + subscriptions.len();
         profile.tabs = 0;
         profile.near = false;
+        profile.rich = false;
+        profile.blobs = false;
+        profile.without.insert(Class::Media);
         profile.weather = Weather { delay_ms_min: 2, jitter_ms_max: 0 };
         profile.disk_ms_max = 1;
         profile.skew_ms_max = 0;
