@@ -315,6 +315,8 @@ impl<S: Store> Engine<S> {
         if !self.booted || self.broken.is_some() {
             return;
         }
+        // Before the store may trim what was loaded for it.
+        self.name_some();
         if std::mem::take(&mut self.blobs.list_due) && self.blobs.listing.is_none() {
             let ticket = self.ticket();
             self.blobs.listing = Some((ticket, self.now));
@@ -332,7 +334,6 @@ impl<S: Store> Engine<S> {
 
     /// Time has passed for whatever waits for it.
     pub(crate) fn blob_time_passed(&mut self) {
-        self.name_some();
         self.collect_when_due();
         self.drop_silent_links();
         self.wake_fetches();

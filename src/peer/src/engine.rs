@@ -433,7 +433,7 @@ impl<S: Store> Engine<S> {
         // The manifest may not forget a damaged block before it is written down that its rows must be fetched again.
         let idle = self.booted && self.maintaining.is_none() && self.broken.is_none() && self.repair == Repair::None;
         // The store trims its cache here: nobody may be waiting for blocks that were just loaded.
-        let parked = self.parked || self.pipeline.parked || self.indexes.parked;
+        let parked = self.parked || self.pipeline.parked || self.indexes.parked || self.reaper.parked;
         let waiting = parked || self.blobs.is_parked() || self.network.links.values().any(|link| link.parked);
         if !idle || waits || waiting || !self.may_compact || !self.maintenance_due {
             return;

@@ -20,6 +20,9 @@ use crate::stats::Stats;
 const REST_MS: u64 = 50_000;
 /// Rest must be reached so long after the healing, milliseconds.
 const HEALED_MS_MAX: u64 = 400_000;
+/// At rest blocks are loaded at most so often in so long, milliseconds: what passes over the documents comes to an end.
+const IDLE_MS: u64 = 5_000;
+const IDLE_LOADS_MAX: u64 = 300;
 /// The final reads are answered by then, milliseconds.
 const READ_MS_MAX: u64 = 30_000;
 
@@ -108,6 +111,12 @@ pub(crate) fn rest(cluster: &mut Cluster) {
             cluster.after(1, Event::Step);
         }
         cluster.run_until(cluster.now.plus(1_000));
+    }
+    let before = cluster.stats.loads;
+    cluster.run_until(cluster.now.plus(IDLE_MS));
+    let loads = cluster.stats.loads - before;
+    if cluster.failure.is_none() && loads > IDLE_LOADS_MAX {
+        cluster.fail(Checker::Silence, format!("{loads} times blocks were loaded in {IDLE_MS} ms of rest"));
     }
 }
 

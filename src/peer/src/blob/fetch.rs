@@ -260,7 +260,8 @@ impl<S: Store> Engine<S> {
             return self.drop_link(id, ErrorCode::SyncProtocol);
         };
         let end = flight.bytes.len() + bytes.len();
-        if offset as usize != flight.bytes.len() || bytes.is_empty() || end > flight.bytes_expected {
+        let stands_still = bytes.is_empty() && flight.bytes_expected > 0;
+        if offset as usize != flight.bytes.len() || stands_still || end > flight.bytes_expected {
             return self.drop_link(id, ErrorCode::SyncProtocol);
         }
         flight.bytes.extend_from_slice(bytes);

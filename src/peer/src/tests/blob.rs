@@ -100,6 +100,7 @@ fn an_empty_blob_and_one_of_exact_chunks_travel() {
     let mut world = World::new(2);
     world.online(1, "SELECT * FROM a");
     world.online(2, "SELECT * FROM a");
+    let links = world.links();
     for len in [0, 1, BLOB_CHUNK_BYTES, 2 * BLOB_CHUNK_BYTES] {
         let bytes = content(len, len);
         let id = world.create_blob(1, &bytes);
@@ -107,7 +108,19 @@ fn an_empty_blob_and_one_of_exact_chunks_travel() {
         let ticket = world.fetch(2, id, len);
         assert_eq!(world.answer(2, ticket), Some(Ok(Reply::Fetched(Some(len as u64)))), "{len}");
         assert_eq!(world.content(2, id, len), bytes);
+        assert_eq!(world.links(), links, "{len}: no link is let go");
     }
+}
+
+#[test]
+fn an_empty_blob_whose_document_says_another_length_travels() {
+    let mut world = World::new(1);
+    world.online(1, "SELECT * FROM a");
+    let links = world.links();
+    let id = world.create_blob(1, &[]);
+    world.name(1, "1", id, 5);
+    assert!(world.found(BIG, id), "the id vouches for the length");
+    assert_eq!(world.links(), links, "no link is let go");
 }
 
 #[test]

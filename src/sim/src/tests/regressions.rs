@@ -26,6 +26,21 @@ fn a_blob_that_another_tab_was_writing_stays() {
     }
 }
 
+/// The count of the blobs that documents name wanted blocks again as soon as they had come, for ever.
+#[test]
+fn a_pass_over_more_documents_than_the_cache_holds_comes_to_an_end() {
+    let outcome = run(50_861, &Options::default());
+    assert_eq!(outcome.failure, None, "replay: cargo xtask sim --seed 50861");
+    assert!(outcome.stats.loads < 5_000, "{} loads", outcome.stats.loads);
+}
+
+/// An attachment without a byte, whose list was asked for, ended the link again and again.
+#[test]
+fn an_empty_attachment_is_fetched() {
+    let outcome = run(205, &Options::default());
+    assert_eq!(outcome.failure, None, "replay: cargo xtask sim --seed 205");
+}
+
 /// A store that had lost its last commits was never sent back what it had itself sent.
 #[test]
 fn edits_lost_in_a_power_cut_come_back_from_those_who_have_them() {
