@@ -48,7 +48,7 @@ impl Peer {
     fn answer(&mut self, output: Output) -> Option<Input> {
         const WORKS: &str = "a device in memory works";
         match output {
-            Output::Commit { ticket, expected, record, durability } => {
+            Output::Commit { ticket, expected, record, durability, .. } => {
                 self.log_bytes += record.len();
                 let Appended::Done(seq) = self.device.append_now(expected, NOW, record, durability).expect(WORKS)
                 else {

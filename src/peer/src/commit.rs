@@ -1,9 +1,9 @@
 //! The way of a write: evaluate a group, append it, publish it, answer; and the same for what others appended.
 
 use crdt::Doc;
-use store::{ReadError, Store};
+use store::{Durability, ReadError, Store};
 use sync::Hello;
-use value::{ErrorCode, Failure, Hlc, Seq, StoreId, hash64};
+use value::{ErrorCode, Failure, Hlc, Millis, Seq, StoreId, hash64};
 
 use crate::cursor::{Cursor, Cursors};
 use crate::draft::{Draft, Effect, Write};
@@ -22,6 +22,9 @@ use crate::record::{DocState, LOCAL, Record};
 use crate::request::answer;
 use crate::statement::Stop;
 use crate::view::View;
+
+/// What a power cut takes off the end of the log was written within so long, milliseconds.
+const LOST_MS_MAX: u64 = 60_000;
 
 impl<S: Store> Engine<S> {
     /// Takes the next step of the pipeline; returns whether there was one.
@@ -292,9 +295,22 @@ impl<S: Store> Engine<S> {
         let record = self.pipeline.group.draft.record(self.clock.last()).encode();
         let ticket = self.ticket();
         self.pipeline.committing = Some(Committing { ticket, bytes: record.len(), hash: hash64(&record) });
-        let durability = self.pipeline.group.durability;
-        self.outputs.push_back(Output::Commit { ticket, expected: self.log.head(), record, durability });
+        let (expected, not_before) = (self.log.head(), self.not_before());
+        let durability = match not_before {
+            Millis(0) => self.pipeline.group.durability,
+            // It may not be lost itself: the next start would take the same position.
+            _ => Durability::Strict,
+        };
+        self.outputs.push_back(Output::Commit { ticket, expected, not_before, record, durability });
         false
+    }
+
+    /// Returns what the first commit since the start counts as the time at least, when the clock stands behind the log: later
+    /// than whatever was lost.
+    fn not_before(&self) -> Millis {
+        let head = self.log.head();
+        let at = Hlc(head.0).millis();
+        if head == self.started_at && at >= self.now { at.plus(LOST_MS_MAX) } else { Millis(0) }
     }
 
     /// Takes the answer of a commit.

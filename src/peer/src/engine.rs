@@ -48,6 +48,8 @@ pub struct Engine<S> {
     pub(crate) tickets: u64,
     /// The recent commits.
     pub(crate) log: LogTail,
+    /// The head of the log at the start.
+    pub(crate) started_at: Seq,
     pub(crate) cursors: Cursors,
     pub(crate) indexes: Indexes,
     pub(crate) parsed: Parsed,
@@ -118,6 +120,7 @@ impl<S: Store> Engine<S> {
             outputs: VecDeque::new(),
             tickets: 0,
             log: LogTail::default(),
+            started_at: Seq(0),
             cursors: Cursors::default(),
             indexes: Indexes::default(),
             parsed: Parsed::default(),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::record::DocState;
 use store::{BlockId, BootImage, DeviceBatch, DeviceError, Durability, Written};
-use value::{BlobId, ChunkList, ErrorCode, Failure, Object, PeerKey, Seq, Value};
+use value::{BlobId, ChunkList, ErrorCode, Failure, Millis, Object, PeerKey, Seq, Value};
 
 mod blob;
 mod field;
@@ -407,6 +407,10 @@ pub enum Output {
         ticket: Ticket,
         /// The last position this engine has seen.
         expected: Seq,
+        /// The position is taken as if the clock read at least this. What a power cut has taken off the end of the log
+        /// may have been sent: no later commit may have the position of one of those. A skin that loses no commit may
+        /// leave it out.
+        not_before: Millis,
         /// Opaque to the skin.
         record: Vec<u8>,
         /// What it must survive.

@@ -48,6 +48,8 @@ impl<S: Store> Engine<S> {
         self.log = LogTail::new(boot.log_start);
         self.pipeline.foreign.clear();
         let applied = self.store.applied();
+        let ends = boot.log.last().map(|(seq, _)| *seq).into_iter().chain(boot.damaged.last().copied());
+        self.started_at = ends.fold(applied.max(boot.log_start), Seq::max);
         for (seq, bytes) in boot.log {
             if seq > applied {
                 self.pipeline.foreign.push_back((seq, bytes));

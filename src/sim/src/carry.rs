@@ -81,11 +81,11 @@ impl Cluster {
                 let due = self.network.close(link.0, node, self.now);
                 self.all_due(due);
             }
-            Output::Commit { ticket, expected, record, durability } => {
+            Output::Commit { ticket, expected, not_before, record, durability } => {
                 self.stats.commits += 1;
                 self.busy(|| format!("a commit of peer {node}"));
                 self.nodes[node].log.committing = true;
-                self.submit(node, Operation::Append { ticket, expected, record, durability });
+                self.submit(node, Operation::Append { ticket, expected, not_before, record, durability });
             }
             Output::Dial { target } => self.dial(node, target),
             Output::Load { ticket, blocks } => {

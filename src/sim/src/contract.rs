@@ -188,13 +188,14 @@ impl Contract {
 mod tests {
     use peer::io::Reply;
     use store::Durability;
-    use value::Seq;
+    use value::{Millis, Seq};
 
     use super::*;
 
     fn commit(ticket: u64) -> Output {
         let record = vec![1];
-        Output::Commit { ticket: Ticket(ticket), expected: Seq(0), record, durability: Durability::Strict }
+        let (expected, not_before, durability) = (Seq(0), Millis(0), Durability::Strict);
+        Output::Commit { ticket: Ticket(ticket), expected, not_before, record, durability }
     }
 
     fn reply(ticket: u64) -> Output {

@@ -61,6 +61,8 @@ pub enum Operation {
         ticket: Ticket,
         /// The head the engine knows.
         expected: Seq,
+        /// What the clock reads at least.
+        not_before: Millis,
         /// The record.
         record: Vec<u8>,
         /// What it must survive.
@@ -271,9 +273,10 @@ impl Disk {
 
     fn append(&mut self, operation: Operation, at: Millis) -> Result<Appended, DeviceError> {
         self.check()?;
-        let Operation::Append { expected, record, durability, .. } = operation.clone() else {
+        let Operation::Append { expected, not_before, record, durability, .. } = operation.clone() else {
             unreachable!("the caller matched an append");
         };
+        let at = at.max(not_before);
         let appended = self.device.append_now(expected, at, record, durability)?;
         if let Appended::Done(seq) = appended {
             let survives = if self.mood == Mood::Lying { Durability::Memory } else { durability };

@@ -94,7 +94,7 @@ impl Trace {
         if self.lines == Lines::Printed {
             let text = match output {
                 Output::Send { link, bytes } => format!("Send {} {} bytes {}", link.0, bytes.len(), kind(bytes)),
-                Output::Commit { ticket, expected, record, durability } => {
+                Output::Commit { ticket, expected, record, durability, .. } => {
                     format!("Commit {} after {} {} bytes {durability:?}", ticket.0, expected.0, record.len())
                 }
                 Output::Maintain { ticket, batch } => {

@@ -28,8 +28,8 @@ impl Driver {
             Output::Blob(task) => self.blob_task(task),
             Output::BlobProgress { id, have_bytes } => self.blob_progress(id, have_bytes),
             Output::Close { link, code: _ } => self.links.close(link),
-            Output::Commit { ticket, expected, record, durability } => {
-                self.commit(Append { ticket, expected, record, durability });
+            Output::Commit { ticket, expected, not_before, record, durability } => {
+                self.commit(Append { ticket, expected, not_before, record, durability });
             }
             Output::BlobDamaged { what } | Output::Damaged { what } => {
                 self.damaged.replace(Some(what));

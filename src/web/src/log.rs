@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use peer::io::{CommitOutcome, Input, Ticket};
 use store::{Appended, BootImage, Device, DeviceError, Durability};
-use value::Seq;
+use value::{Millis, Seq};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
@@ -63,6 +63,8 @@ pub struct Append {
     pub ticket: Ticket,
     /// The head that the engine knows.
     pub expected: Seq,
+    /// What the clock reads at least.
+    pub not_before: Millis,
     /// What to append.
     pub record: Vec<u8>,
     /// What it must survive.
@@ -75,9 +77,9 @@ impl Driver {
         self.log.committing.set(true);
         let driver = self.clone();
         spawn_local(async move {
-            let Append { ticket, expected, record, durability } = append;
+            let Append { ticket, expected, not_before, record, durability } = append;
             let told = (record.len() <= TOLD_BYTES_MAX).then(|| record.clone());
-            let result = driver.storage.append(expected, clock::now(), record, durability).await;
+            let result = driver.storage.append(expected, clock::now().max(not_before), record, durability).await;
             driver.log.committing.set(false);
             let outcome = match result {
                 Ok(Appended::Done(seq)) => {

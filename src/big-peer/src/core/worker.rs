@@ -235,7 +235,7 @@ impl Worker {
                     outbox.close(code.map_or(self.closing, Closing::Refused));
                 }
             }
-            Output::Commit { ticket, expected, record, durability: _ } => self.append(ticket, expected, record),
+            Output::Commit { ticket, expected, record, .. } => self.append(ticket, expected, record),
             Output::Load { ticket, .. } => {
                 let failure = Failure::new(ErrorCode::Internal, "the view has no blocks to load");
                 inputs.push(Input::LoadFailed { ticket, failure });

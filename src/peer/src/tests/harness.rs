@@ -378,13 +378,13 @@ impl World {
                 }
             }
             Output::Commit { .. } if self.slow == Some(number) => self.waiting.push(output),
-            Output::Commit { ticket, expected, record, .. } => {
+            Output::Commit { ticket, expected, not_before, record, .. } => {
                 node.commits += 1;
                 let head = node.log.last().map_or(Seq(0), |(seq, _)| *seq);
                 let outcome = if self.full == Some(number) {
                     CommitOutcome::Failed(Failure::new(ErrorCode::StoreQuotaExceeded, "full"))
                 } else if head == expected {
-                    let seq = Seq((head.0 + 1).max(self.now.0 << 16));
+                    let seq = Seq((head.0 + 1).max(self.now.max(not_before).0 << 16));
                     node.log.push((seq, record.clone()));
                     match self.loses_answer.take_if(|loser| *loser == number) {
                         Some(_) => CommitOutcome::Conflict(vec![(seq, record)]),

@@ -427,3 +427,21 @@ fn a_peer_that_sends_what_becomes_much_without_waiting_is_let_go() {
     }
     assert!(sent > 20, "a window and more is taken: {sent} messages");
 }
+
+#[test]
+fn the_first_commit_with_a_clock_behind_the_log_lies_beyond_what_a_power_cut_may_have_lost() {
+    let mut world = World::new(1);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 1})");
+    let head = |world: &World| world.nodes[1].engine.log.head();
+    let before = head(&world);
+    world.restart(1);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 2})");
+    let with_the_same_clock = head(&world);
+    assert!(with_the_same_clock.0 >= before.0 + (60_000 << 16), "the Big Peer may know positions that are gone");
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 3})");
+    assert_eq!(head(&world).0, with_the_same_clock.0 + 1, "only the first");
+    world.now = world.now.plus(120_000);
+    world.restart(1);
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 4})");
+    assert_eq!(head(&world).0, world.now.0 << 16, "a clock that goes on says what is later");
+}

@@ -244,8 +244,8 @@ impl Shared {
                 }
                 return;
             }
-            Output::Commit { ticket, expected, record, durability } => {
-                let outcome = match device.append_now(expected, self.now, record, durability) {
+            Output::Commit { ticket, expected, not_before, record, durability } => {
+                let outcome = match device.append_now(expected, self.now.max(not_before), record, durability) {
                     Ok(Appended::Conflict(records)) => CommitOutcome::Conflict(records),
                     Ok(Appended::Done(seq)) => CommitOutcome::Durable(seq),
                     Err(DeviceError::Damaged(_) | DeviceError::Trimmed(_)) => CommitOutcome::Gap,

@@ -41,6 +41,14 @@ fn an_empty_attachment_is_fetched() {
     assert_eq!(outcome.failure, None, "replay: cargo xtask sim --seed 205");
 }
 
+/// With a clock that stood behind the log, commits after a power cut took the positions of those that were lost, which the
+/// Big Peer knew already.
+#[test]
+fn a_position_that_was_lost_is_not_taken_again() {
+    let outcome = run(108_493, &Options::default());
+    assert_eq!(outcome.failure, None, "replay: cargo xtask sim --seed 108493");
+}
+
 /// A store that had lost its last commits was never sent back what it had itself sent.
 #[test]
 fn edits_lost_in_a_power_cut_come_back_from_those_who_have_them() {
