@@ -150,6 +150,9 @@ impl<S: Store> Engine<S> {
 
     /// Evaluates waiting jobs into the group and sends it off.
     fn fill_group(&mut self) -> bool {
+        if self.pipeline.group.jobs.is_empty() {
+            self.pipeline.take_turns();
+        }
         while self.pipeline.group.has_room_for(self.pipeline.jobs.front()) {
             let Some(job) = self.pipeline.jobs.pop_front() else { break };
             if let Job::Begin { ticket, read_only } = job {
@@ -184,6 +187,7 @@ impl<S: Store> Engine<S> {
                 }
             }
         }
+        self.pipeline.note_turn();
         !self.pipeline.group.jobs.is_empty() && self.submit()
     }
 

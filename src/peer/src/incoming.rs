@@ -190,9 +190,9 @@ impl<S: Store> Engine<S> {
     fn data(&mut self, id: LinkId, arrived: Arrived, unit: &[u8], moves: Moves) {
         let Arrived { generation, sub, size } = arrived;
         let size = size.max(unit::cost(unit));
-        let held = self.pipeline.held(id);
         let Some(link) = self.network.links.get_mut(&id) else { return };
         let Some(store) = link.remote.as_ref().map(|remote| remote.store) else { return };
+        let held = self.pipeline.held(store);
         link.untaken_bytes += size as u64;
         if self.broken.is_some() || link.untaken_bytes > UNTAKEN_BYTES_MAX || held > HELD_BYTES_MAX {
             return self.drop_link(id, ErrorCode::SyncBusy);
@@ -210,10 +210,11 @@ impl<S: Store> Engine<S> {
             bytes: size as u64,
             held: 0,
         };
+        let part = matches!(moves, Moves::None);
         let Ok(docs) = unit::decode(unit, &mut link.heard) else { return self.drop_link(id, ErrorCode::SyncProtocol) };
         if generation == link.incoming.generation {
             let weight: usize = docs.iter().map(unit::weight).sum();
-            link.incoming.staged_bytes += size.max(weight + DOCUMENT_BYTES * docs.len());
+            link.incoming.staged_bytes += size.max(weight);
             if link.incoming.staged_bytes > STAGED_BYTES_MAX {
                 return self.drop_link(id, ErrorCode::SyncProtocol);
             }
@@ -244,6 +245,12 @@ impl<S: Store> Engine<S> {
                 }
             }
         }
+        let unacknowledged = &mut link.incoming.unacknowledged_bytes;
+        if part {
+            *unacknowledged += size as u64;
+            return;
+        }
+        job.bytes += std::mem::take(unacknowledged);
         job.held = job.docs.iter().map(|doc| unit::weight(doc) + DOCUMENT_BYTES).sum();
         let job = Job::Remote(job);
         match live || job.is_catch_up() {
@@ -379,13 +386,12 @@ pub(crate) struct Wanted {
     collection: Option<CollectionName>,
 }
 
-/// Says whether there are documents of a collection, or of any. A block that is missing is not waited for: it has some.
 /// Returns up to where a set of subscriptions says that everything is saved.
 fn saved(subs: &[SubRequest]) -> Seq {
     subs.iter().map(|sub| sub.has.position()).min().unwrap_or_default()
 }
 
-/// Says whether there is any document of a collection, or at all.
+/// Says whether there are documents of a collection, or of any. A block that is missing is not waited for: it has some.
 pub(crate) fn has_documents(store: &impl Store, collection: Option<&CollectionName>) -> bool {
     let range = collection.map_or_else(Key::all_documents, Key::documents);
     store.range(&range, 1).map_or(true, |rows| !rows.is_empty())

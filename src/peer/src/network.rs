@@ -91,6 +91,8 @@ pub struct Incoming {
     pub staged: Vec<DocState>,
     /// Bytes of their frames.
     pub staged_bytes: usize,
+    /// What those frames count against the window: acknowledged with the end, so that nothing more comes meanwhile.
+    pub unacknowledged_bytes: u64,
 }
 
 /// One of them.

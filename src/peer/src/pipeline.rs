@@ -202,6 +202,8 @@ pub struct Pipeline {
     pub committing: Option<Committing>,
     /// Waiting for blocks.
     pub parked: bool,
+    /// The last group went before catch-ups that wait.
+    pub passed: bool,
 }
 
 impl Pipeline {
@@ -225,10 +227,25 @@ impl Pipeline {
         self.jobs.insert(place, job);
     }
 
-    /// Returns about how much memory waits that a link has brought, bytes.
-    pub fn held(&self, link: LinkId) -> usize {
+    /// Puts a catch-up first if the last group went before it: where somebody always waits it has every other commit.
+    pub fn take_turns(&mut self) {
+        if std::mem::take(&mut self.passed)
+            && let Some(place) = self.jobs.iter().position(Job::is_catch_up)
+            && let Some(job) = self.jobs.remove(place)
+        {
+            self.jobs.push_front(job);
+        }
+    }
+
+    /// A group is full: notes whether it goes before catch-ups.
+    pub fn note_turn(&mut self) {
+        self.passed = !self.group.jobs.iter().any(Job::is_catch_up) && self.jobs.iter().any(Job::is_catch_up);
+    }
+
+    /// Returns about how much memory waits that came from a store, bytes.
+    pub fn held(&self, store: StoreId) -> usize {
         let held = |job: &Job| match job {
-            Job::Remote(unit) if unit.link == link => unit.held,
+            Job::Remote(unit) if unit.store == store => unit.held,
             _ => 0,
         };
         self.group.jobs.iter().chain(&self.jobs).map(held).sum()

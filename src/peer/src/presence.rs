@@ -111,7 +111,7 @@ impl<S: Store> Engine<S> {
         let only_here = |info: &PeerInfo| info.links.iter().all(|(key, _)| *key == self.config.peer_key);
         let gone = self.peer_info(peer).is_some_and(|info| !info.is_big_peer && only_here(&info));
         if gone && !linked {
-            self.network.presence.forget(peer);
+            self.network.presence.forget(peer, self.now);
         }
     }
 

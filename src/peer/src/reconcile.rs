@@ -136,7 +136,7 @@ impl<S: Store> Engine<S> {
             && link.giving.is_empty()
             && has_documents(&self.store, None)
             && link.taken_bytes + link.untaken_bytes < HEAR_BYTES
-            && link.incoming.subs.iter().any(|sub| !sub.live && !sub.denied)
+            && (link.untaken_bytes > 0 || link.incoming.subs.iter().any(|sub| !sub.live && !sub.denied))
     }
 
     /// Starts a reconciliation at the sender.

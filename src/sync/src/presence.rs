@@ -41,12 +41,17 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct PresenceMap {
     entries: SmallMap<PeerKey, (Entry, Millis)>,
+    /// The last entries of those that are not: others may still tell of them.
+    gone: SmallMap<PeerKey, (Hlc, Millis)>,
 }
 
 impl PresenceMap {
     /// Takes an entry; returns whether it was news.
     pub fn merge(&mut self, entry: Entry, now: Millis) -> bool {
         let full = self.entries.len() >= PEERS_MAX;
+        if self.gone.get(&entry.peer).is_some_and(|(stamp, _)| *stamp >= entry.stamp) {
+            return false;
+        }
         match self.entries.get_mut(&entry.peer) {
             Some((known, _)) if known.stamp >= entry.stamp => false,
             Some(slot) => {
@@ -63,14 +68,25 @@ impl PresenceMap {
 
     /// Forgets what was not renewed; returns whether anything went.
     pub fn expire(&mut self, now: Millis) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|_, (_, heard)| now.since(*heard) < TTL_MS);
-        self.entries.len() != before
+        // Whoever else has such an entry forgets it within its time to live.
+        self.gone.retain(|_, (_, since)| now.since(*since) < 2 * TTL_MS);
+        let expired: Vec<PeerKey> = self
+            .entries
+            .iter()
+            .filter(|(_, (_, heard))| now.since(*heard) >= TTL_MS)
+            .map(|(key, _)| key.clone())
+            .collect();
+        expired.iter().for_each(|peer| self.forget(peer, now));
+        !expired.is_empty()
     }
 
-    /// Forgets what a peer has said.
-    pub fn forget(&mut self, peer: &PeerKey) {
-        self.entries.remove(peer);
+    /// Forgets what a peer has said, until it says more.
+    pub fn forget(&mut self, peer: &PeerKey, now: Millis) {
+        if let Some((entry, _)) = self.entries.remove(peer)
+            && self.gone.len() < PEERS_MAX
+        {
+            self.gone.insert(peer.clone(), (entry.stamp, now));
+        }
     }
 
     /// Returns when the next entry expires.

@@ -372,6 +372,9 @@ fn a_small_peer_that_leaves_is_out_of_reach_at_once_and_in_reach_again_when_it_c
     world.input(1, Input::SyncOn(false));
     world.pass(1_000);
     assert!(!known(&world, BIG), "its entry named nobody else");
+    world.cut(2);
+    world.pass(20_000);
+    assert!(!known(&world, BIG), "what others have heard of it is older than its leaving");
     world.input(1, Input::SyncOn(true));
     world.pass(9_000);
     assert!(known(&world, BIG) && known(&world, 2));
@@ -444,4 +447,51 @@ fn the_first_commit_with_a_clock_behind_the_log_lies_beyond_what_a_power_cut_may
     world.restart(1);
     world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 4})");
     assert_eq!(head(&world).0, world.now.0 << 16, "a clock that goes on says what is later");
+}
+
+#[test]
+fn a_catch_up_takes_turns_with_those_who_always_wait() {
+    let mut world = World::new(2);
+    for id in 0..3000 {
+        let text: String = (0..20).map(|n| format!("{:x}", value::hash64(&[id as u8, (id >> 8) as u8, n]))).collect();
+        world.ok(1, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}, 'text': '{text}'}})"));
+    }
+    world.slow = Some(BIG);
+    world.online(1, ALL);
+    // One client writes on, the other brings what it has: the Big Peer has always something to do that is not a catch-up.
+    let count = |world: &mut World| world.rows(BIG, "SELECT COUNT(*) AS n FROM a");
+    let all = [Value::from([("n", Value::Int(3000))])];
+    for commits in 0.. {
+        assert!(commits < 400, "{:?} after {commits} commits", count(&mut world));
+        let ticket = world.ticket();
+        let text = format!("INSERT INTO b DOCUMENTS ({{'_id': {commits}}})");
+        let (args, durability) = (value::Object::new(), Durability::Relaxed);
+        world.input(BIG, Input::Execute { ticket, transaction: None, text, args, durability });
+        if world.commit_waiting() {
+            world.commit_one();
+        }
+        if count(&mut world) == all {
+            break;
+        }
+    }
+    world.slow = None;
+}
+
+#[test]
+fn a_link_that_brings_a_great_commit_is_kept_when_more_follows() {
+    let mut world = two_online();
+    for id in 0..140 {
+        world.ok(1, &format!("INSERT INTO a DOCUMENTS ({{'_id': {id}}})"));
+    }
+    world.pass(1_000);
+    let links = world.links();
+    world.slow = Some(BIG);
+    world.ok(1, &format!("UPDATE a SET text = '{}'", "x".repeat(256 * 1024)));
+    world.ok(1, "INSERT INTO a DOCUMENTS ({'_id': 'last'})");
+    assert_eq!(world.links(), links, "what a commit holds is not held against its sender");
+    while world.commit_waiting() {
+        world.commit_one();
+    }
+    world.slow = None;
+    assert_eq!(world.rows(BIG, "SELECT COUNT(*) AS n FROM a"), [Value::from([("n", Value::Int(141))])]);
 }
