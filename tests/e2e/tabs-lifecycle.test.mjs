@@ -96,6 +96,13 @@ scenario('a tab that was frozen while another wrote more than the log keeps boot
 });
 
 scenario('a page comes back from the back-forward cache with what the others wrote meanwhile', async (stage) => {
+  // Chromium evicts a cached page that was left in the middle of a transaction for which another tab waits: then the page is loaded
+  // again, which is not what is tested here.
+  for (let visit = 1; !(await comesBackFromCache(stage)); visit += 1) assert.ok(visit < 3, 'it was evicted three times');
+});
+
+/** Returns `false` if the browser evicted the page from its cache. */
+async function comesBackFromCache(stage) {
   const bigPeer = await stage.bigPeer();
   const site = await stage.site();
   const browser = await BareBrowser.start(stage);
@@ -103,21 +110,27 @@ scenario('a page comes back from the back-forward cache with what the others wro
   await first.value(observe('SELECT _id FROM movies ORDER BY _id'));
   await first.value("window.stayed = true; addEventListener('pageshow', ({ persisted }) => { window.cached = persisted; })");
   const second = await bareTab(browser, site, bigPeer);
-  first.hear('Page.backForwardCacheNotUsed', (event) => stage.note(`not cached: ${JSON.stringify(event)}`));
+  let evicted = false;
+  first.hear('Page.backForwardCacheNotUsed', (event) => {
+    stage.note(`not cached: ${JSON.stringify(event)}`);
+    evicted = event.notRestoredExplanations.every(({ reason }) => reason === 'IgnoreEventAndEvict');
+  });
   await first.show();
-  // Chromium evicts a cached page that was left in the middle of a transaction for which another tab waits.
-  await first.eventually('nothing is being written', 'window.transactions === 0 && Date.now() - window.lastEnded > 300', true);
+  // What is due a second after the last change is over, too.
+  await first.eventually('nothing is being written', 'window.transactions === 0 && Date.now() - window.lastEnded > 1500', true);
   await first.go(`${site.address}/e2e/test.html?elsewhere`);
   await second.eventually('the other tab has the link', sockets, 1);
   await second.rows("INSERT INTO movies DOCUMENTS ({'_id': '1'})");
   await first.back();
-  await first.eventually('the page comes from the cache', 'window.stayed === true && window.cached === true', true);
+  await eventually('the page comes from the cache', async () => evicted || (await first.value('window.stayed === true && window.cached === true')), true);
+  if (evicted) return false;
   await first.eventually('its observer is told', 'window.answers.at(-1)', [{ _id: '1' }]);
   await first.rows("INSERT INTO movies DOCUMENTS ({'_id': '2'})");
   await eventually('what it writes arrives', () => bigPeer.rows(ids), [{ _id: '1' }, { _id: '2' }]);
   await second.close();
   await first.eventually('it may have the link again', sockets, 1);
-});
+  return true;
+}
 
 const sockets = 'window.openSockets.size';
 
