@@ -289,5 +289,12 @@ fn presence_forwards_news_once_and_forgets_the_silent() {
     assert!(!map.merge(entry(1), Millis(1)));
     assert!(!map.expire(Millis(TTL_MS - 1)));
     assert!(map.expire(Millis(TTL_MS)));
-    assert!(map.merge(entry(1), Millis(TTL_MS)));
+    // What others still have of it is no sign of life; what it says itself is.
+    assert!(!map.merge(entry(2), Millis(TTL_MS + 1)));
+    assert!(map.merge(entry(3), Millis(TTL_MS + 1)));
+    map.forget(&PeerKey("p".into()), Millis(TTL_MS + 2));
+    assert!(!map.merge(entry(3), Millis(TTL_MS + 3)));
+    // By then nobody has it any more.
+    assert!(!map.expire(Millis(3 * TTL_MS + 2)));
+    assert!(map.merge(entry(1), Millis(3 * TTL_MS + 2)));
 }
