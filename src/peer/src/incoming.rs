@@ -118,7 +118,7 @@ impl<S: Store> Engine<S> {
             link.incoming.subs.push(sub);
             subs.push(SubRequest { text, args, has });
         }
-        link.told_saved = saved(&subs);
+        link.acknowledgement.0 = saved(&subs);
         self.send(id, &Message::Subs { generation, subs });
     }
 
@@ -252,11 +252,10 @@ impl<S: Store> Engine<S> {
         }
         job.bytes += std::mem::take(unacknowledged);
         job.held = job.docs.iter().map(|doc| unit::weight(doc) + DOCUMENT_BYTES).sum();
-        let job = Job::Remote(job);
-        match live || job.is_catch_up() {
-            true => self.pipeline.add(job),
+        match live {
+            true => self.pipeline.add(Job::Remote(job)),
             // The end of a catch-up comes after all of it.
-            false => self.pipeline.jobs.push_back(job),
+            false => self.pipeline.jobs.push_back(Job::Remote(job)),
         }
         self.drop_what_is_alone(id, alone);
     }
@@ -287,11 +286,9 @@ impl<S: Store> Engine<S> {
         let Some(store) = link.remote.as_ref().map(|remote| remote.store) else { return };
         let wanted = link.incoming.subs.iter().filter(|sub| !sub.denied);
         let seq = wanted.map(|sub| self.cursors.cursor(store, sub.hash).unwrap_or_default()).min().unwrap_or_default();
-        let told = (link.told_saved, link.told_bytes);
-        (link.told_saved, link.told_bytes) = (seq, link.taken_bytes);
-        if told != (seq, link.taken_bytes) {
-            let message = Message::Ack { seq, bytes: link.taken_bytes };
-            self.send(id, &message);
+        let news = (seq, link.taken_bytes);
+        if std::mem::replace(&mut link.acknowledgement, news) != news {
+            self.send(id, &Message::Ack { seq, bytes: news.1 });
         }
     }
 

@@ -51,10 +51,8 @@ pub struct Link {
     pub untaken_bytes: u64,
     /// An acknowledgement is to be sent.
     pub ack_due: bool,
-    /// Position up to which the other side knows its log to be saved here.
-    pub told_saved: Seq,
-    /// Bytes of data frames that it knows to be taken.
-    pub told_bytes: u64,
+    /// What the other side knows: the position up to which its log is saved here, and the bytes of data frames taken.
+    pub acknowledgement: (Seq, u64),
     /// When changes that it brought were last saved here.
     pub received_at: Option<Millis>,
     /// Position up to which the other side has saved our log.

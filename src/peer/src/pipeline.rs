@@ -215,16 +215,13 @@ impl Pipeline {
         })
     }
 
-    /// Adds a job at the end, but one that somebody waits for before the catch-ups there.
+    /// Adds a job that somebody waits for: at the end, but before the catch-ups there.
     ///
     /// Those move no cursor, so they belong to subscriptions that are not live, and the base of a live change is not among
     /// them. So a large first sync keeps neither a live change nor the application's own writes waiting.
     pub fn add(&mut self, job: Job) {
-        let place = match job.is_catch_up() {
-            true => self.jobs.len(),
-            false => self.jobs.len() - self.jobs.iter().rev().take_while(|job| job.is_catch_up()).count(),
-        };
-        self.jobs.insert(place, job);
+        let catch_ups = self.jobs.iter().rev().take_while(|job| job.is_catch_up()).count();
+        self.jobs.insert(self.jobs.len() - catch_ups, job);
     }
 
     /// Puts a catch-up first if the last group went before it: where somebody always waits it has every other commit.

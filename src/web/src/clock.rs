@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use gloo::timers::callback::Timeout;
 use js_sys::{Date, Uint8Array};
 use value::Millis;
+use wasm_bindgen::JsValue;
 
-use crate::js;
+use crate::js::{self, Deferred};
 
 /// Browsers fire a longer timer at once.
 const DELAY_MS_MAX: u64 = 0x7fff_ffff;
@@ -66,4 +67,12 @@ impl Alarm {
     pub fn rang(&self) {
         self.armed.take();
     }
+}
+
+/// Lets the host do what waits, for so many milliseconds at least.
+pub async fn pause(ms: u32) {
+    let done = Deferred::new();
+    let woken = done.clone();
+    Timeout::new(ms, move || woken.resolve(&JsValue::UNDEFINED)).forget();
+    drop(done.wait().await);
 }

@@ -309,10 +309,7 @@ impl Driver {
         }
         let deadline = clock::now().plus(CLOSE_WAIT_MS_MAX);
         while (self.writing.get() > 0 || self.log.is_committing()) && clock::now() < deadline {
-            let pause = Deferred::new();
-            let woken = pause.clone();
-            gloo::timers::callback::Timeout::new(1, move || woken.resolve(&JsValue::UNDEFINED)).forget();
-            drop(pause.wait().await);
+            clock::pause(1).await;
         }
         // The engine says goodbye on its links before they are closed.
         self.feed(Input::MayLink(false));

@@ -5,7 +5,6 @@
 
 use std::rc::Rc;
 
-use gloo::timers::callback::Timeout;
 use js_sys::Promise;
 use peer::io::{BlobRequest, Input, Reply};
 use peer::{BlobWalk, EngineContent, IndexWalk};
@@ -14,11 +13,11 @@ use value::{ErrorCode, Failure};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
+use crate::clock::pause;
 use crate::driver::Driver;
 use crate::exports::Peer;
 use crate::identity::Identity;
 use crate::js;
-use crate::js::Deferred;
 
 /// Parts of attachments that are walked without a pause.
 const PARTS: u64 = 8;
@@ -90,7 +89,7 @@ async fn walk_indexes(driver: &Rc<Driver>) -> Result<Box<IndexWalk>, Failure> {
             Reply::IndexesWalked(walk) => walk,
             _ => return Err(stray()),
         };
-        pause().await;
+        pause(0).await;
     }
     Ok(walk)
 }
@@ -109,19 +108,11 @@ async fn walk_blobs(driver: &Rc<Driver>, report: &mut VerifyReport, blocks: u64)
         let (done, total) = walk.progress();
         tell(driver, blocks + done, blocks + total);
         if done % PARTS == 0 {
-            pause().await;
+            pause(0).await;
         }
     }
     (report.counts.attachments, report.counts.attachment_bytes) = (walk.blobs(), walk.bytes());
     Ok(())
-}
-
-/// Lets the host do what waits.
-async fn pause() {
-    let done = Deferred::new();
-    let woken = done.clone();
-    Timeout::new(0, move || woken.resolve(&JsValue::UNDEFINED)).forget();
-    drop(done.wait().await);
 }
 
 fn stray() -> Failure {
